@@ -1,0 +1,54 @@
+# Everything a newcomer needs is `make demo` and `make test`. Run `make help` for the rest.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PACKAGES := gateway routing_service event_service common simulator cli axbridge_client
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports protos protos-check lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# The stamps hold what was installed; they go stale when a lock file changes.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: $(VENV)/.runtime ## Install, start the three services, play real calls, show the result, stop
+	$(BIN)/python -m cli.demo
+
+test: $(VENV)/.dev ## Install and run the whole test suite
+	$(BIN)/python -m pytest
+
+check: lint types imports protos-check ## Lint, types, import rules, freshness of the generated code
+
+lint: $(VENV)/.dev ## Style of the code and of the contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --exit-code > /dev/null
+
+types: $(VENV)/.dev ## Static types
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## The direction of the imports between the packages
+	$(BIN)/lint-imports
+
+protos: $(VENV)/.dev ## Generate the Python stubs beside the contracts
+	$(BIN)/python tools/generate_protos.py
+
+protos-check: $(VENV)/.dev ## Fail when the committed stubs are stale
+	$(BIN)/python tools/generate_protos.py --check
+
+lock: $(VENV)/.dev ## Resolve the dependencies again and rewrite both lock files
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra build -c requirements-dev.lock -o requirements.lock pyproject.toml
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
