@@ -1,4 +1,4 @@
-"""The one tree of errors. No gRPC and no HTTP in it: the adapters translate (`common.grpc_errors`, `gateway.results`)."""
+"""The one tree of errors. No gRPC and no HTTP in it: adapters translate it at the edges."""
 
 from collections.abc import Mapping
 

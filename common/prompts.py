@@ -24,7 +24,7 @@ _FORMATS = {
     PromptVariableType.DATE: (re.compile(r"[0-9]{8}"), "a date as YYYYMMDD"),
     PromptVariableType.PRICE: (re.compile(r"[0-9]{7}"), "a price as YYYYYJF, 12.34 yuan is 0001234"),
     # HHHH hours, MMM minutes, SS seconds, as the protocol spells it.
-    PromptVariableType.DURATION: (re.compile(r"[0-9]{4}0[0-5][0-9][0-5][0-9]"), "a duration as HHHHMMMSS"),
+    PromptVariableType.DURATION: (re.compile(r"[0-9]{7}[0-5][0-9]"), "a duration as HHHHMMMSS"),
     PromptVariableType.TEXT: (re.compile(r".+", re.DOTALL), "text to speak"),
 }
 

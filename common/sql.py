@@ -1,0 +1,73 @@
+"""SQL engines, alike for SQLite (embedded) and PostgreSQL (production)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+BUSY_TIMEOUT_SECONDS = 5
+
+
+def open_engine(
+    database_url: str, *, pool_size: int = 8, pool_timeout_seconds: float = 1.0, statement_timeout_seconds: float = 5.0
+) -> AsyncEngine:
+    """An engine for `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…`. It connects when first used.
+
+    SQLite is opened with WAL and synchronous=FULL: what was committed is on disk. Its write transactions must begin
+    with `begin_write`, since a transaction that reads first and writes later can fail on another writer's commit.
+    Waiting for a connection is bounded by `pool_timeout_seconds`, and on PostgreSQL each statement by
+    `statement_timeout_seconds`.
+    """
+    url = make_url(database_url)
+    options: dict[str, Any] = {
+        "poolclass": AsyncAdaptedQueuePool,
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": pool_timeout_seconds,
+    }
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **options)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    return create_async_engine(
+        url,
+        pool_pre_ping=False,
+        connect_args={"timeout": pool_timeout_seconds, "command_timeout": statement_timeout_seconds},
+        **options,
+    )
+
+
+@asynccontextmanager
+async def begin_write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction that writes: committed at the end, rolled back on an exception.
+
+    On SQLite it takes the write lock when it begins, so that it can't fail half-way on another writer's commit.
+    """
+    async with engine.connect() as connection:
+        await connection.execution_options(axbridge_writing=True)
+        async with connection.begin():
+            yield connection
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own implicit BEGIN would come too late and in the wrong mode; _begin_sqlite does it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    writing = connection.get_execution_options().get("axbridge_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
