@@ -1,5 +1,6 @@
 """The one place where errors become gRPC statuses, and back."""
 
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ def _error_info(error: grpc.RpcError) -> tuple[str | None, dict[str, str]]:
     return None, {}
 
 
-_WRAPPERS: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]] = {
+_WRAPPERS: dict[tuple[bool, bool], Callable[..., Any]] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
     (True, False): grpc.stream_unary_rpc_method_handler,
@@ -106,7 +107,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 await _abort(context, error, method)
 
         return _WRAPPERS[kind](
-            respond_stream if handler.response_streaming else respond,
+            # A streaming method is a generator, or a coroutine that writes to the context (the health service's is).
+            respond_stream if inspect.isasyncgenfunction(inner) else respond,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

@@ -64,18 +64,21 @@ def normalize_number(text: str, region: str = DEFAULT_REGION) -> str:
     digits = _SEPARATORS.sub("", text)
     if not digits.isascii():
         digits = digits.translate(_FULL_WIDTH)
-    if len(text) > 2 * MAX_NUMBER_LENGTH or not _DIGITS.fullmatch(digits):
-        raise ValueError("not a phone number: digits with an optional leading + are expected")
     if digits.startswith("00"):
         digits = "+" + digits[2:]
+    # No country code begins with 0.
+    if len(text) > 2 * MAX_NUMBER_LENGTH or not _DIGITS.fullmatch(digits) or digits.startswith("+0"):
+        raise ValueError("not a phone number: digits with an optional leading + are expected")
     number = _parse(digits, region)
     if number is None:
-        return digits.lstrip("+")
+        return digits
     own = number.country_code == phonenumbers.country_code_for_region(region)
     national = phonenumbers.national_significant_number(number)
     if not phonenumbers.is_valid_number(number):
-        # `+8695500` is 95500 with our own country's prefix; of anything else nothing is known, so nothing is cut off.
-        return national if own and digits.startswith("+") else digits.lstrip("+")
+        # `+8695500` is 95500 behind our own country's prefix. Of another country's number nothing is known, and without
+        # its + it could be mistaken for one of ours.
+        own_service_number = own and digits.startswith("+") and _is_normal(national, region)
+        return national if own_service_number else digits
     if own and phonenumbers.number_type(number) not in _REACHABLE_FROM_ABROAD:
         return national
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
@@ -107,6 +110,13 @@ def dial_number(
 
 
 _FULL_WIDTH = {0xFF10 + digit: 0x30 + digit for digit in range(10)} | {0xFF0B: "+"}
+
+
+def _is_normal(digits: str, region: str) -> bool:
+    try:
+        return normalize_number(digits, region) == digits
+    except ValueError:
+        return False
 
 
 def _parse(digits: str, region: str) -> PhoneNumber | None:
