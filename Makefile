@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PACKAGES := gateway routing_service event_service common simulator cli axbridge_client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports protos protos-check lock clean
+.PHONY: help demo test check lint types imports protos protos-check docs docs-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,7 +27,7 @@ demo: $(VENV)/.runtime ## Install, start the three services, play real calls, sh
 test: $(VENV)/.dev ## Install and run the whole test suite
 	$(BIN)/python -m pytest
 
-check: lint types imports protos-check ## Lint, types, import rules, freshness of the generated code
+check: lint types imports protos-check docs-check ## Lint, types, import rules, freshness of what is generated
 
 lint: $(VENV)/.dev ## Style of the code and of the contracts
 	$(BIN)/ruff check .
@@ -45,6 +45,12 @@ protos: $(VENV)/.dev ## Generate the Python stubs beside the contracts
 
 protos-check: $(VENV)/.dev ## Fail when the committed stubs are stale
 	$(BIN)/python tools/generate_protos.py --check
+
+docs: $(VENV)/.dev ## Generate the reference pages that follow from the code
+	$(BIN)/python tools/generate_docs.py
+
+docs-check: $(VENV)/.dev ## Fail when the generated pages are stale
+	$(BIN)/python tools/generate_docs.py --check
 
 lock: $(VENV)/.dev ## Resolve the dependencies again and rewrite both lock files
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra dev -o requirements-dev.lock pyproject.toml
