@@ -1,0 +1,1 @@
+"""The durable log of call events, and the call records (CDRs) that follow from it."""
