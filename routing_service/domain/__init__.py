@@ -1,0 +1,1 @@
+"""Pure values and rules of number relationships: no I/O, no protobuf."""

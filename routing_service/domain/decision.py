@@ -1,0 +1,108 @@
+"""A query, what is known about it, and what is decided."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from common.protocol_codes import ResultCode
+from routing_service.domain.binding import Binding
+from routing_service.domain.profile import MemberPrompts
+
+# Stands for a number that can't be read: withheld, `anonymous`, not a number.
+UNREADABLE = ""
+
+
+class DecisionSource(Enum):
+    """Where a decision's binding was read."""
+
+    STORE = "store"
+    CACHE = "cache"
+
+
+class CallDirection(Enum):
+    """Which way through its binding a call goes."""
+
+    A_TO_B = "a_to_b"
+    B_TO_A = "b_to_a"
+    TO_OWNER = "to_owner"
+    FROM_OWNER = "from_owner"
+
+
+class RuleOutcome(Enum):
+    """What came of a considered rule."""
+
+    PASSED = "passed"
+    DECIDED = "decided"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKey:
+    """What a relationship is looked up by: numbers in normal form; UNREADABLE for a caller that can't be read."""
+
+    tenant_id: str
+    access_number: str
+    calling_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteQuery:
+    """A query to decide. The numbers are in normal form or UNREADABLE; `session_id` is the call's `sid`."""
+
+    tenant_id: str
+    session_id: str
+    calling_number: str
+    access_number: str
+
+    @property
+    def key(self) -> RouteKey:
+        return RouteKey(self.tenant_id, self.access_number, self.calling_number)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the store or the cache knows about a key: every binding that could decide it, in any order.
+
+    `bindings` holds those that claim the caller or everyone on this access number, in force or not.
+    `access_number_known` says whether the tenant has any binding there at all.
+    """
+
+    access_number_known: bool
+    bindings: tuple[Binding, ...] = ()
+    source: DecisionSource = DecisionSource.STORE
+
+
+NOTHING_KNOWN = Candidates(access_number_known=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTarget:
+    """One number to call, in normal form. `display_number` is what it sees; empty: the access number."""
+
+    number: str
+    display_number: str
+    prompts: MemberPrompts
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """The outcome of a query.
+
+    `targets` are to be called in this order; there are some exactly when the result is SUCCESS. `binding` is the one
+    that decided, also when it decided that nobody is called.
+    """
+
+    result: ResultCode
+    reason: str
+    binding: Binding | None = None
+    direction: CallDirection | None = None
+    targets: tuple[RouteTarget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsideredRule:
+    """One rule that the resolver looked at, and why it passed, decided or lost."""
+
+    rule: str
+    binding_id: str
+    outcome: RuleOutcome
+    detail: str

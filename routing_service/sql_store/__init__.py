@@ -1,0 +1,1 @@
+"""The ports on SQLite and PostgreSQL, through SQLAlchemy Core."""

@@ -1,0 +1,113 @@
+"""BindingStore on a database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import to_microseconds
+from common.errors import NotFoundError
+from routing_service.domain.binding import Binding
+from routing_service.ports import BindingFilter, BindingPosition, ChangeBinding, CheckBinding, MakeBinding
+from routing_service.sql_schema import binding_history, bindings
+from routing_service.sql_store import claims
+from routing_service.sql_store.database import Database
+from routing_service.sql_store.rows import BINDING_COLUMNS, binding_values, read_binding
+from routing_service.sql_store.tenant_store import locked_tenant
+
+
+def _no_such_binding(binding_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"the tenant has no binding {binding_id}", reason="BINDING_NOT_FOUND", metadata={"binding_id": binding_id}
+    )
+
+
+class SqlBindingStore:
+    """BindingStore on a database.
+
+    Writers lock the tenant (shared), then the binding, then its access numbers, always in this order.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, tenant_id: str, make: MakeBinding) -> Binding:
+        async with self._database.writing() as connection:
+            binding = make(await locked_tenant(connection, tenant_id, for_change=False))
+            await claims.lock_access_numbers(connection, tenant_id, [binding.terms.access_number])
+            await claims.take_access_number(connection, binding, binding.created_at)
+            await connection.execute(sa.insert(bindings).values(binding_values(binding)))
+            await claims.claim(connection, binding, binding.created_at)
+        return binding
+
+    async def get(self, tenant_id: str, binding_id: str) -> Binding | None:
+        statement = sa.select(bindings).where(_is(tenant_id, binding_id))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else read_binding(row)
+
+    async def list_page(self, which: BindingFilter, after: BindingPosition | None, limit: int) -> Sequence[Binding]:
+        statement = sa.select(bindings).where(bindings.c.tenant_id == which.tenant_id)
+        if which.access_number:
+            statement = statement.where(bindings.c.access_number == which.access_number)
+        if which.number:
+            columns = (bindings.c.a_number, bindings.c.b_number, bindings.c.callback_number)
+            statement = statement.where(sa.or_(*(column == which.number for column in columns)))
+        order = (bindings.c.created_at_us, bindings.c.binding_id)
+        if after is not None:
+            position = (to_microseconds(after.created_at), after.binding_id)
+            statement = statement.where(sa.tuple_(*order) > sa.tuple_(*position))
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement.order_by(*order).limit(limit))).all()
+        return [read_binding(row) for row in rows]
+
+    async def update(self, tenant_id: str, binding_id: str, change: ChangeBinding) -> Binding:
+        async with self._database.writing() as connection:
+            tenant = await locked_tenant(connection, tenant_id, for_change=False)
+            current = await _locked_binding(connection, tenant_id, binding_id)
+            changed = change(tenant, current)
+            numbers = {current.terms.access_number, changed.terms.access_number}
+            await claims.lock_access_numbers(connection, tenant_id, numbers)
+            if not changed.terms.has_expired(changed.updated_at):
+                await claims.take_access_number(connection, changed, changed.updated_at)
+            await _keep_as_history(connection, binding_id, changed.updated_at)
+            statement = sa.update(bindings).where(_is(tenant_id, binding_id))
+            await connection.execute(statement.values(binding_values(changed)))
+            await claims.claim(connection, changed, changed.updated_at)
+            for number in numbers:
+                await claims.give_back_access_number(connection, tenant_id, number)
+        return changed
+
+    async def delete(self, tenant_id: str, binding_id: str, check: CheckBinding, at: datetime) -> None:
+        async with self._database.writing() as connection:
+            await locked_tenant(connection, tenant_id, for_change=False)
+            current = await _locked_binding(connection, tenant_id, binding_id)
+            check(current)
+            number = current.terms.access_number
+            await claims.lock_access_numbers(connection, tenant_id, [number])
+            await _keep_as_history(connection, binding_id, max(at, current.updated_at))
+            await claims.release(connection, binding_id)
+            await connection.execute(sa.delete(bindings).where(_is(tenant_id, binding_id)))
+            await claims.give_back_access_number(connection, tenant_id, number)
+
+
+def _is(tenant_id: str, binding_id: str) -> Any:
+    return sa.and_(bindings.c.binding_id == binding_id, bindings.c.tenant_id == tenant_id)
+
+
+async def _locked_binding(connection: AsyncConnection, tenant_id: str, binding_id: str) -> Binding:
+    statement = sa.select(bindings).where(_is(tenant_id, binding_id)).with_for_update()
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise _no_such_binding(binding_id)
+    return read_binding(row)
+
+
+async def _keep_as_history(connection: AsyncConnection, binding_id: str, ended_at: datetime) -> None:
+    names = [column.name for column in BINDING_COLUMNS]
+    version = sa.select(*BINDING_COLUMNS, sa.literal(to_microseconds(ended_at), sa.BigInteger)).where(
+        bindings.c.binding_id == binding_id
+    )
+    await connection.execute(sa.insert(binding_history).from_select([*names, "ended_at_us"], version))

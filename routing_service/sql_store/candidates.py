@@ -1,0 +1,147 @@
+"""What queries are decided from, read for a whole batch by one statement each."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from common.clock import to_microseconds
+from common.errors import UnexpectedError
+from common.logs import get_logger
+from routing_service.domain.binding import EVERY_CALLER, Binding, BindingKind
+from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
+from routing_service.domain.tenant import Tenant
+from routing_service.sql_schema import access_numbers, binding_claims, binding_history, bindings, tenants
+from routing_service.sql_store.database import Database
+from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read_binding, read_tenant
+
+_log = get_logger(__name__)
+
+
+def _list_elements(parameter: str, is_sqlite: bool) -> Any:
+    """A table of one column, `value`: the elements of a JSON list.
+
+    A list of any length is one parameter, so the statement stays the same text, prepared once and cached, and no limit
+    on the number of variables is met.
+    """
+    document = sa.bindparam(parameter, type_=sa.Text)
+    if is_sqlite:
+        return sa.func.json_each(document).table_valued(sa.column("value", sa.Text)).alias("wanted")
+    return (
+        sa.func.jsonb_array_elements(sa.cast(document, JSONB)).table_valued(sa.column("value", JSONB)).alias("wanted")
+    )
+
+
+def _element(value: Any, place: int, is_sqlite: bool) -> Any:
+    """One text of an element that is a list itself."""
+    if is_sqlite:
+        return sa.func.json_extract(value, f"$[{place}]", type_=sa.Text)
+    return value[place].astext
+
+
+def _tenants_statement(is_sqlite: bool) -> sa.Select[Any]:
+    wanted = _list_elements("tenant_ids", is_sqlite)
+    tenant_id = _element(wanted.c.value, 0, is_sqlite)
+    return sa.select(*TENANT_COLUMNS).select_from(wanted.join(tenants, tenants.c.tenant_id == tenant_id))
+
+
+def _candidates_statement(is_sqlite: bool) -> sa.Select[Any]:
+    wanted = _list_elements("keys", is_sqlite)
+    tenant_id, access_number, calling_number = (_element(wanted.c.value, place, is_sqlite) for place in range(3))
+    owned = sa.and_(access_numbers.c.access_number == access_number, access_numbers.c.tenant_id == tenant_id)
+    claimed = sa.and_(
+        binding_claims.c.tenant_id == tenant_id,
+        binding_claims.c.access_number == access_number,
+        binding_claims.c.number.in_([calling_number, EVERY_CALLER]),
+    )
+    found = (
+        wanted.join(access_numbers, owned)
+        .outerjoin(binding_claims, claimed)
+        .outerjoin(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
+    )
+    return sa.select(
+        tenant_id.label("key_tenant_id"),
+        access_number.label("key_access_number"),
+        calling_number.label("key_calling_number"),
+        *BINDING_COLUMNS,
+    ).select_from(found)
+
+
+class SqlCandidateSource:
+    """CandidateSource and BindingHistory on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tenants = _tenants_statement(database.is_sqlite)
+        self._candidates = _candidates_statement(database.is_sqlite)
+
+    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | UnexpectedError]:
+        if not tenant_ids:
+            return {}
+        wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(self._tenants, {"tenant_ids": wanted})).all()
+        found: dict[str, Tenant | UnexpectedError] = {}
+        for row in rows:
+            try:
+                found[row.tenant_id] = read_tenant(row)
+            except UnexpectedError as error:
+                _log.error("unreadable row", detail=error.message, exc_info=error)
+                found[row.tenant_id] = error
+        return found
+
+    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnexpectedError]:
+        if not keys:
+            return {}
+        wanted = orjson.dumps([[key.tenant_id, key.access_number, key.calling_number] for key in keys]).decode()
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(self._candidates, {"keys": wanted})).all()
+        rows_by_key: dict[RouteKey, list[sa.Row[Any]]] = {}
+        for row in rows:
+            key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
+            rows_by_key.setdefault(key, []).append(row)
+        return {key: _candidates(rows_by_key[key]) if key in rows_by_key else NOTHING_KNOWN for key in keys}
+
+    async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
+        at = to_microseconds(moment)
+        then = []
+        for table, still_there in (
+            (bindings, sa.true()),
+            (binding_history, binding_history.c.ended_at_us > at),
+        ):
+            then.append(
+                sa.select(*(table.c[column.name] for column in BINDING_COLUMNS)).where(
+                    table.c.tenant_id == key.tenant_id,
+                    table.c.access_number == key.access_number,
+                    table.c.updated_at_us <= at,
+                    still_there,
+                )
+            )
+        versions = sa.union_all(*then).subquery()
+        concerned = sa.or_(
+            versions.c.kind != BindingKind.AXB.value,
+            versions.c.a_number == key.calling_number,
+            versions.c.b_number == key.calling_number,
+        )
+        async with self._database.reading() as connection:
+            known = (await connection.execute(sa.select(sa.exists().select_from(versions)))).scalar_one()
+            rows = (await connection.execute(sa.select(versions).where(concerned))).all()
+        claimed = {key.calling_number, EVERY_CALLER} if key.calling_number != UNREADABLE else {EVERY_CALLER}
+        candidates = (each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims()))
+        return Candidates(access_number_known=bool(known), bindings=tuple(candidates))
+
+
+def _candidates(rows: Iterable[sa.Row[Any]]) -> Candidates | UnexpectedError:
+    found: list[Binding] = []
+    for row in rows:
+        if row.binding_id is None:
+            continue
+        try:
+            found.append(read_binding(row))
+        except UnexpectedError as error:
+            _log.error("unreadable row", detail=error.message, exc_info=error)
+            return error
+    return Candidates(access_number_known=True, bindings=tuple(found))

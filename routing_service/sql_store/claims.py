@@ -1,0 +1,136 @@
+"""What keeps live bindings apart: whose an access number is, and which callers each binding on it claims.
+
+On PostgreSQL the row of the access number is locked first, so that its writers go one after the other; on SQLite the
+transaction holds the write lock already. Where both fail, the primary key of `binding_claims` stands.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import to_microseconds
+from common.errors import AlreadyExistsError, FailedPreconditionError
+from routing_service.domain.binding import EVERY_CALLER, Binding
+from routing_service.sql_schema import access_numbers, binding_claims, bindings
+
+
+async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
+    """Hold these access numbers until the end of the transaction. Those that belong to nobody become the tenant's."""
+    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    # Always in the same order, or two writers could wait for each other for ever.
+    for number in sorted(set(numbers)):
+        statement = insert(access_numbers).values(access_number=number, tenant_id=tenant_id)
+        # An update that changes nothing locks the row that is there.
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[access_numbers.c.access_number],
+                set_={"access_number": statement.excluded.access_number},
+            )
+        )
+
+
+async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> None:
+    """Make the locked access number of a binding its tenant's.
+
+    Raises FailedPreconditionError, which says nothing of the other tenant, when another one has live bindings there.
+    """
+    number = binding.terms.access_number
+    owner = (
+        await connection.execute(sa.select(access_numbers.c.tenant_id).where(access_numbers.c.access_number == number))
+    ).scalar_one()
+    if owner == binding.tenant_id:
+        return
+    live = sa.select(bindings.c.binding_id).where(
+        bindings.c.tenant_id == owner, bindings.c.access_number == number, _is_live(now)
+    )
+    if (await connection.execute(live.limit(1))).first() is not None:
+        raise FailedPreconditionError(
+            "binding.access_number: the access number is in use by another enterprise",
+            reason="ACCESS_NUMBER_TAKEN",
+            metadata={"field": "binding.access_number"},
+        )
+    await connection.execute(
+        sa.update(access_numbers).where(access_numbers.c.access_number == number).values(tenant_id=binding.tenant_id)
+    )
+
+
+async def claim(connection: AsyncConnection, binding: Binding, now: datetime) -> None:
+    """Put down the claims of a stored binding, in place of those it had, on its locked access number.
+
+    Raises AlreadyExistsError naming the binding in the way. Claims of bindings that have expired give way; a binding
+    that has expired itself takes only what is free.
+    """
+    terms = binding.terms
+    await release(connection, binding.binding_id)
+    held = await connection.execute(
+        sa.select(binding_claims.c.number, binding_claims.c.binding_id, _is_live(now).label("live"))
+        .join(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
+        .where(
+            binding_claims.c.tenant_id == binding.tenant_id,
+            binding_claims.c.access_number == terms.access_number,
+            binding_claims.c.number.in_(terms.claims()),
+        )
+        .order_by(binding_claims.c.number)
+    )
+    holders = held.all()
+    if terms.has_expired(now):
+        taken = {holder.number for holder in holders}
+    else:
+        for holder in holders:
+            if holder.live:
+                raise _in_the_way(binding, holder.number, holder.binding_id)
+        taken = set()
+        if holders:
+            await connection.execute(
+                sa.delete(binding_claims).where(
+                    binding_claims.c.tenant_id == binding.tenant_id,
+                    binding_claims.c.access_number == terms.access_number,
+                    binding_claims.c.number.in_([holder.number for holder in holders]),
+                )
+            )
+    rows = [
+        {
+            "tenant_id": binding.tenant_id,
+            "access_number": terms.access_number,
+            "number": number,
+            "binding_id": binding.binding_id,
+        }
+        for number in terms.claims()
+        if number not in taken
+    ]
+    if rows:
+        await connection.execute(sa.insert(binding_claims), rows)
+
+
+async def release(connection: AsyncConnection, binding_id: str) -> None:
+    """Take back the claims of a binding."""
+    await connection.execute(sa.delete(binding_claims).where(binding_claims.c.binding_id == binding_id))
+
+
+async def give_back_access_number(connection: AsyncConnection, tenant_id: str, number: str) -> None:
+    """Let go of a locked access number if the tenant has no binding on it any more."""
+    bound = sa.exists().where(bindings.c.tenant_id == tenant_id, bindings.c.access_number == number)
+    await connection.execute(
+        sa.delete(access_numbers).where(
+            access_numbers.c.access_number == number, access_numbers.c.tenant_id == tenant_id, ~bound
+        )
+    )
+
+
+def _is_live(now: datetime) -> Any:
+    return sa.or_(bindings.c.expires_at_us.is_(None), bindings.c.expires_at_us > to_microseconds(now))
+
+
+def _in_the_way(binding: Binding, number: str, binding_id: str) -> AlreadyExistsError:
+    if number == EVERY_CALLER:
+        message = "the access number has an owner already"
+    else:
+        side = "a_number" if number == binding.terms.a_number else "b_number"
+        message = f"binding.{side}: the number is paired on this access number already"
+    return AlreadyExistsError(
+        f"{message}, by binding {binding_id}", reason="BINDING_IN_THE_WAY", metadata={"binding_id": binding_id}
+    )

@@ -1,0 +1,101 @@
+"""Rows to domain values and back."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from common.clock import from_microseconds, to_microseconds
+from common.errors import UnexpectedError
+from routing_service.domain.binding import Binding, BindingKind, BindingTerms
+from routing_service.domain.tenant import Tenant
+from routing_service.profile_rules import RuledFields
+from routing_service.sql_schema import bindings, tenants
+from routing_service.sql_store import documents
+
+BINDING_COLUMNS = (*bindings.c,)
+TENANT_COLUMNS = (*tenants.c,)
+
+
+def binding_values(binding: Binding) -> dict[str, Any]:
+    """The columns of a binding."""
+    terms = binding.terms
+    return {
+        "binding_id": binding.binding_id,
+        "revision": binding.revision,
+        "tenant_id": binding.tenant_id,
+        "kind": terms.kind.value,
+        "access_number": terms.access_number,
+        "a_number": terms.a_number,
+        "b_number": terms.b_number,
+        "callback_number": terms.callback_number,
+        "display_number": terms.display_number,
+        "one_way": terms.one_way,
+        "member_prompts": documents.member_prompts_document(terms.member_prompts),
+        "profile": documents.profile_document(terms.profile),
+        "ruled_fields": documents.ruled_fields_document(RuledFields.of(terms.profile)),
+        "not_before_us": _microseconds(terms.not_before),
+        "expires_at_us": _microseconds(terms.expires_at),
+        "created_at_us": to_microseconds(binding.created_at),
+        "updated_at_us": to_microseconds(binding.updated_at),
+    }
+
+
+def read_binding(row: Row[Any]) -> Binding:
+    """The binding of a row with the columns of `bindings`. Raises UnexpectedError when this version can't read it."""
+    columns = row._mapping
+    try:
+        return Binding(
+            binding_id=columns["binding_id"],
+            tenant_id=columns["tenant_id"],
+            terms=BindingTerms(
+                kind=BindingKind(columns["kind"]),
+                access_number=columns["access_number"],
+                a_number=columns["a_number"],
+                b_number=columns["b_number"],
+                callback_number=columns["callback_number"],
+                display_number=columns["display_number"],
+                member_prompts=documents.read_member_prompts(columns["member_prompts"]),
+                profile=documents.read_profile(columns["profile"]),
+                not_before=_moment(columns["not_before_us"]),
+                expires_at=_moment(columns["expires_at_us"]),
+                one_way=columns["one_way"],
+            ),
+            revision=columns["revision"],
+            created_at=from_microseconds(columns["created_at_us"]),
+            updated_at=from_microseconds(columns["updated_at_us"]),
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnexpectedError(
+            f"binding {columns['binding_id']} can't be read by this version", reason="UNREADABLE_ROW"
+        ) from error
+
+
+def tenant_values(tenant: Tenant) -> dict[str, Any]:
+    """The columns of a tenant."""
+    return {
+        "tenant_id": tenant.tenant_id,
+        "display_name": tenant.settings.display_name,
+        "settings": documents.settings_document(tenant.settings),
+        "revision": tenant.revision,
+    }
+
+
+def read_tenant(row: Row[Any]) -> Tenant:
+    """The tenant of a row with the columns of `tenants`. Raises UnexpectedError when this version can't read it."""
+    columns = row._mapping
+    try:
+        settings = documents.read_settings(columns["display_name"], columns["settings"])
+    except (ValueError, TypeError) as error:
+        raise UnexpectedError(
+            f"tenant {columns['tenant_id']} can't be read by this version", reason="UNREADABLE_ROW"
+        ) from error
+    return Tenant(columns["tenant_id"], settings, columns["revision"])
+
+
+def _microseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else to_microseconds(moment)
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else from_microseconds(microseconds)

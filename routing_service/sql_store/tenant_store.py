@@ -1,0 +1,96 @@
+"""TenantStore on a database."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from routing_service.domain.tenant import Tenant
+from routing_service.ports import ChangeTenant
+from routing_service.profile_rules import ProfileInUse
+from routing_service.sql_schema import bindings, tenants
+from routing_service.sql_store.database import Database
+from routing_service.sql_store.documents import read_ruled_fields
+from routing_service.sql_store.rows import read_tenant, tenant_values
+
+
+def no_such_tenant(tenant_id: str) -> NotFoundError:
+    """The error for a tenant that is not there."""
+    return NotFoundError(
+        f"there is no tenant {tenant_id}", reason="TENANT_NOT_FOUND", metadata={"tenant_id": tenant_id}
+    )
+
+
+async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> Tenant:
+    """The tenant, which nobody changes until the end of the transaction. Raises NotFoundError.
+
+    Any number of transactions may hold it when it is not `for_change`.
+    """
+    statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id).with_for_update(read=not for_change)
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise no_such_tenant(tenant_id)
+    return read_tenant(row)
+
+
+class SqlTenantStore:
+    """TenantStore on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, tenant: Tenant) -> Tenant:
+        async with self._database.writing() as connection:
+            taken = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant.tenant_id)
+            if (await connection.execute(taken)).first() is not None:
+                raise AlreadyExistsError(
+                    f"there is a tenant {tenant.tenant_id} already",
+                    reason="TENANT_EXISTS",
+                    metadata={"tenant_id": tenant.tenant_id},
+                )
+            await connection.execute(sa.insert(tenants).values(tenant_values(tenant)))
+        return tenant
+
+    async def get(self, tenant_id: str) -> Tenant | None:
+        async with self._database.reading() as connection:
+            statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else read_tenant(row)
+
+    async def list_page(self, after: str, limit: int) -> Sequence[Tenant]:
+        statement = sa.select(tenants).where(tenants.c.tenant_id > after).order_by(tenants.c.tenant_id).limit(limit)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [read_tenant(row) for row in rows]
+
+    async def update(self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool) -> Tenant:
+        async with self._database.writing() as connection:
+            current = await locked_tenant(connection, tenant_id, for_change=True)
+            in_use = await _profiles_in_use(connection, tenant_id) if with_profiles else []
+            changed = change(current, in_use)
+            statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
+            await connection.execute(statement.values(tenant_values(changed)))
+        return changed
+
+    async def delete(self, tenant_id: str) -> None:
+        async with self._database.writing() as connection:
+            await locked_tenant(connection, tenant_id, for_change=True)
+            bound = sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id).limit(1)
+            if (await connection.execute(bound)).first() is not None:
+                raise FailedPreconditionError(
+                    f"tenant {tenant_id} still has bindings: delete them first",
+                    reason="TENANT_HAS_BINDINGS",
+                    metadata={"tenant_id": tenant_id},
+                )
+            await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
+
+
+async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:
+    statement = (
+        sa.select(bindings.c.ruled_fields, sa.func.min(bindings.c.binding_id))
+        .where(bindings.c.tenant_id == tenant_id)
+        .group_by(bindings.c.ruled_fields)
+    )
+    rows = (await connection.execute(statement)).all()
+    return [ProfileInUse(read_ruled_fields(document), binding_id) for document, binding_id in rows]
