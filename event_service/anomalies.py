@@ -6,7 +6,8 @@ Each anomaly is `kind:detail`:
 - `doubled:CODE`: an event that a call has once came under several keys
 - `conflict:CODE`: events with one key say different things; `conflict:query`: so do the answers to the query
 - `late:CODE`: an event was received after the end of the call
-- `impossible:…`: times or facts that contradict each other
+- `impossible:…`: times or facts that contradict each other; `impossible:too_many_events`: the record follows from the
+  first of them only; `impossible:not_folded`: the record could not be made, which is a bug, and is not up to date
 - `unknown_code:CODE`: a code that the protocol does not name
 - `form:…`: what the gateway remarked on a message's form
 """
@@ -19,6 +20,7 @@ from event_service.timeline import Step, Timeline
 
 MAX_ANOMALIES = 64
 MAX_ANOMALY_CHARACTERS = 100
+NOT_FOLDED = "impossible:not_folded"
 
 # A call has these once, whoever is tried.
 _ONCE = frozenset(

@@ -114,35 +114,35 @@ class Call:
 
     tenant_id: str
     session_id: str
-    call_id: str
-    state: CallState
-    calling_number: str
-    access_number: str
-    called_number: str
-    translated_number: str
-    direction: str
-    binding_id: str
-    binding_revision: int
-    query_result: str
     started_at_us: int
-    called_at_us: int | None
-    ringing_at_us: int | None
-    answered_at_us: int | None
-    ended_at_us: int | None
-    ring_seconds: int | None
-    talk_seconds: int | None
-    hangup_party: HangupParty
-    call_result: str
-    end_reason: str
-    end_reason_zh: str
-    recording_path: str
-    client_id: str
-    charge_ext: str
-    user_data: str
-    # Sorted, each once.
-    anomalies: tuple[str, ...]
-    event_count: int
     trace_id: str
+    call_id: str = ""
+    state: CallState = CallState.UNKNOWN
+    calling_number: str = ""
+    access_number: str = ""
+    called_number: str = ""
+    translated_number: str = ""
+    direction: str = ""
+    binding_id: str = ""
+    binding_revision: int = 0
+    query_result: str = ""
+    called_at_us: int | None = None
+    ringing_at_us: int | None = None
+    answered_at_us: int | None = None
+    ended_at_us: int | None = None
+    ring_seconds: int | None = None
+    talk_seconds: int | None = None
+    hangup_party: HangupParty = HangupParty.UNSPECIFIED
+    call_result: str = ""
+    end_reason: str = ""
+    end_reason_zh: str = ""
+    recording_path: str = ""
+    client_id: str = ""
+    charge_ext: str = ""
+    user_data: str = ""
+    # Sorted, each once.
+    anomalies: tuple[str, ...] = ()
+    event_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,61 @@
+"""Bringing the database to the schema that this version of the code works with."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.errors import FailedPreconditionError
+from common.sql import begin_write
+from event_service.sql_errors import translated_errors
+
+VERSION_TABLE = "events_schema_version"
+# Any number will do, as long as no other user of the database takes the same.
+_ADVISORY_LOCK = 0x6178_6272_0002
+
+
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Apply the migrations up to `revision`, all of them or none. One that is applied already is left alone.
+
+    Processes that start at the same time wait for each other. Raises UnavailableError when the database is not there.
+    """
+    with translated_errors():
+        async with begin_write(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            await connection.run_sync(_upgrade, revision)
+
+
+async def check_schema(engine: AsyncEngine) -> None:
+    """Raises FailedPreconditionError, saying what to do, when the migrations were not all applied."""
+    with translated_errors():
+        async with engine.connect() as connection:
+            found = await connection.run_sync(_current)
+    wanted = ScriptDirectory.from_config(_config()).get_current_head()
+    if found != wanted:
+        raise FailedPreconditionError(
+            f"the event database has schema {found or 'none'}, this version works with {wanted}: apply the migrations",
+            reason="SCHEMA_NOT_CURRENT",
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _current(connection: sa.Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()

@@ -1,0 +1,1 @@
+"""Schema migrations of the event service's database (Alembic)."""

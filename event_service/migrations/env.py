@@ -1,0 +1,16 @@
+"""Run by Alembic. The connection comes from `event_service.migrate`, which owns the transaction."""
+
+from alembic import context
+
+from event_service.migrate import VERSION_TABLE
+from event_service.sql_schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    compare_type=True,
+    version_table=VERSION_TABLE,
+    # SQLite changes tables by copying them.
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,155 @@
+"""What the use cases need from a store. Adapters implement these; the contract suite holds them to the docstrings.
+
+Every method may raise UnavailableError when the store can't be reached or does not answer in time; what was to be
+written is then written or not, and never half. Everything read was committed.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision
+
+
+class EventStatus(Enum):
+    """What became of an event."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class EventOutcome:
+    """What became of one event: where it, or its first copy, stands in its partition, or why it does not."""
+
+    status: EventStatus
+    log_offset: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event with what the log knows of it. The event is the copy that was received first."""
+
+    event: CallEvent
+    partition_id: int
+    # From 1.
+    log_offset: int
+    # The place among the call's own events, from 0.
+    call_ordinal: int
+    received_count: int
+    last_received_at_us: int
+    stored_at_us: int
+    # Whether the call has another event with the same key but other content.
+    conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallHistory:
+    """All that is known of one call. Events in the order of the log, decisions in the order of their queries."""
+
+    events: Sequence[LoggedEvent]
+    decisions: Sequence[LoggedDecision]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls to list; all that is set must hold. `number` in normal form stands as A, X or B; empty: any."""
+
+    tenant_id: str
+    number: str = ""
+    states: frozenset[CallState] = frozenset()
+    started_from_us: int | None = None
+    started_before_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPosition:
+    """A place in the list of calls: just behind the call with these values."""
+
+    started_at_us: int
+    call_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedMessage:
+    """A message that could not be taken as an event. `message_id` is given by the quarantine."""
+
+    received_at_us: int
+    reason: str
+    tenant_id: str
+    raw_body: bytes
+    content_type: str
+    message_id: int = 0
+
+
+class EventLog(Protocol):
+    """The durable log: partitions of events, each call's in one of them, and the call records that follow from them."""
+
+    async def append(self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> Sequence[EventOutcome]:
+        """Store messages that passed the limits, in one transaction with the call records that follow from them.
+
+        Returns one outcome for each event, after the commit: what is returned is on disk. An event that is stored
+        already (domain.event_hash) is a DUPLICATE: it is counted at the first copy, and that is written too. One whose
+        key is taken by other content is stored and marked, like the other one. A decision that is stored already is
+        stored once; of many different ones for one call the later ones are dropped (limits).
+
+        A batch may hold repetitions. The order of arrival is the order in the batch; the record does not depend on it.
+        Raises InvalidArgumentError when the store can't hold some message: then none of the batch is stored.
+        """
+        ...
+
+    async def read(self, partition_id: int, after_offset: int, limit: int) -> Sequence[LoggedEvent]:
+        """The next events of a partition behind `after_offset` (0: from the start), at most `limit`; empty: none yet.
+
+        Offsets are gapless from 1 and in commit order: a reader that goes on from the last one it saw misses nothing,
+        whatever is being written at the same time. Raises InvalidArgumentError: no such partition.
+        """
+        ...
+
+    async def heads(self) -> Sequence[int]:
+        """The offset of each partition's last event, 0 where there is none; by partition. There are as many as when the
+        log was created."""
+        ...
+
+
+class CallReader(Protocol):
+    """The call records. Another tenant's are never seen."""
+
+    async def get(self, tenant_id: str, session_id: str) -> CallRevision | None:
+        """The record of a call, None when nothing is known of it."""
+        ...
+
+    async def list_page(self, which: CallFilter, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
+        """At most `limit` calls behind `after`, newest first: by `started_at_us`, then call key, both falling.
+
+        Going on from the last one of each page visits every call that matches throughout. A call whose start moves
+        back in time meanwhile, because an earlier message of it came late, can be seen twice.
+        """
+        ...
+
+    async def history(self, tenant_id: str, session_id: str) -> CallHistory | None:
+        """What a call's record follows from, None when nothing is known of it."""
+        ...
+
+
+class Quarantine(Protocol):
+    """A bounded store of raw messages. Ids grow in the order of storing and are never given twice."""
+
+    async def add(self, messages: Sequence[QuarantinedMessage]) -> int:
+        """Store messages, whatever ids they have, and drop the oldest ones that are over the bound; how many of those.
+
+        Nothing tells a repetition: a message that is added twice is there twice.
+        """
+        ...
+
+    async def list_page(self, tenant_id: str, after_id: int, limit: int) -> Sequence[QuarantinedMessage]:
+        """At most `limit` messages behind `after_id` by id; of one tenant, or of all for an empty `tenant_id`."""
+        ...
+
+    async def delete(self, message_ids: Collection[int]) -> int:
+        """Remove messages; how many there were. Ids that are not there are passed over."""
+        ...

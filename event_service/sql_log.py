@@ -1,0 +1,185 @@
+"""The event log in SQL."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from common.clock import Clock, to_microseconds
+from common.errors import InvalidArgumentError
+from common.sql import begin_write
+from event_service.append_plan import (
+    AppendPlan,
+    KnownCall,
+    NamedDecision,
+    NamedEvent,
+    named_decisions,
+    named_events,
+    plan_append,
+)
+from event_service.domain import CallEvent, LoggedDecision, partition_of
+from event_service.limits import MAX_FOLDED_EVENTS
+from event_service.ports import EventOutcome, LoggedEvent
+from event_service.sql_errors import translated_errors
+from event_service.sql_rows import (
+    call_revision,
+    call_row,
+    copy_row,
+    count_row,
+    decision_copy_row,
+    decision_row,
+    event_row,
+    logged_decision,
+    logged_event,
+)
+from event_service.sql_schema import calls, decisions, events, partition_heads
+
+# The raw body is long, and nothing follows from it.
+_FOLD_COLUMNS = [column for column in events.c if column.name != "raw_body"]
+
+# What an UPDATE sets are the names of its parameters; those of the row that it finds begin with `at_`.
+_AT_EVENT = (events.c.partition_id == bindparam("at_partition")) & (events.c.log_offset == bindparam("at_offset"))
+_UPDATE_EVENT = update(events).where(_AT_EVENT)
+_UPDATE_DECISION = update(decisions).where(
+    decisions.c.call_key == bindparam("at_key"), decisions.c.decision_hash == bindparam("at_hash")
+)
+_UPDATE_CALL = update(calls).where(calls.c.call_key == bindparam("at_key"))
+_UPDATE_HEAD = update(partition_heads).where(partition_heads.c.partition_id == bindparam("at_partition"))
+
+
+class SqlEventLog:
+    """`EventLog` over SQLite or PostgreSQL. `partition_count` is the number that the log was created with."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, partition_count: int) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._partition_count = partition_count
+
+    async def append(self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> Sequence[EventOutcome]:
+        named = named_events(events)
+        answers = named_decisions(decisions)
+        partitions = {key: partition_of(key, self._partition_count) for key in _keys(named, answers)}
+        if not partitions:
+            return ()
+        with translated_errors():
+            async with begin_write(self._engine) as connection:
+                heads = await _lock_heads(connection, set(partitions.values()))
+                known = await _load_calls(connection, named, list(partitions))
+                now_us = to_microseconds(self._clock.now())
+                plan = plan_append(named, answers, known, heads, partitions, now_us)
+                await _write(connection, plan, partitions, now_us)
+        return plan.outcomes
+
+    async def read(self, partition_id: int, after_offset: int, limit: int) -> Sequence[LoggedEvent]:
+        if not 0 <= partition_id < self._partition_count:
+            raise InvalidArgumentError("partition_id", f"the log has partitions 0 to {self._partition_count - 1}")
+        query = (
+            select(events)
+            .where(events.c.partition_id == partition_id, events.c.log_offset > after_offset)
+            .order_by(events.c.log_offset)
+            .limit(limit)
+        )
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(query)
+                return [logged_event(dict(row)) for row in rows.mappings()]
+
+    async def heads(self) -> Sequence[int]:
+        query = select(partition_heads.c.last_offset).order_by(partition_heads.c.partition_id)
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                return list((await connection.execute(query)).scalars())
+
+
+def _keys(batch: Sequence[NamedEvent], answers: Sequence[NamedDecision]) -> Collection[bytes]:
+    return dict.fromkeys([*(event.key for event in batch), *(answer.key for answer in answers)])
+
+
+async def create_partitions(engine: AsyncEngine, partition_count: int) -> int:
+    """Give a new log its partitions; the number of partitions that the log really has, since it never changes."""
+    with translated_errors():
+        async with begin_write(engine) as connection:
+            if connection.dialect.name == "postgresql":
+                # Two replicas may start at once; the second one finds the first one's partitions.
+                await connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+            existing = (await connection.execute(select(func.count()).select_from(partition_heads))).scalar_one()
+            if existing:
+                return int(existing)
+            rows = [{"partition_id": number, "last_offset": 0} for number in range(partition_count)]
+            await connection.execute(insert(partition_heads), rows)
+            return partition_count
+
+
+_CREATION_LOCK = 0x6178_6272  # "axbr"
+
+
+async def _lock_heads(connection: AsyncConnection, partitions: Collection[int]) -> dict[int, int]:
+    """The last offsets of these partitions, which nobody else can append to until the transaction ends. Always in the
+    order of the partitions, so that two writers can't wait for each other."""
+    query = (
+        select(partition_heads.c.partition_id, partition_heads.c.last_offset)
+        .where(partition_heads.c.partition_id.in_(_padded(sorted(partitions))))
+        .order_by(partition_heads.c.partition_id)
+        .with_for_update()
+    )
+    return dict((await connection.execute(query)).tuples().all())
+
+
+async def _load_calls(
+    connection: AsyncConnection, batch: Sequence[NamedEvent], keys: Sequence[bytes]
+) -> Mapping[bytes, KnownCall]:
+    """What is stored of the calls. Their partitions must be locked."""
+    known = {key: KnownCall() for key in keys}
+    some_keys = _padded(keys)
+    for row in await _rows(connection, select(calls).where(calls.c.call_key.in_(some_keys))):
+        call = known[row["call_key"]]
+        call.record = call_revision(row)
+        call.event_count = call.record.call.event_count
+    stored = [key for key, call in known.items() if call.record is not None]
+    if not stored:
+        return known
+    some_keys = _padded(stored)
+    query = select(*_FOLD_COLUMNS).where(events.c.call_key.in_(some_keys), events.c.call_ordinal < MAX_FOLDED_EVENTS)
+    for row in await _rows(connection, query):
+        known[row["call_key"]].events[row["event_hash"]] = logged_event(row)
+    for row in await _rows(connection, select(decisions).where(decisions.c.call_key.in_(some_keys))):
+        known[row["call_key"]].decisions[row["decision_hash"]] = logged_decision(row)
+    # Of calls with very many events the rest is looked up by name, for repetitions only.
+    rest = [(e.key, e.hash) for e in batch if known[e.key].event_count > MAX_FOLDED_EVENTS]
+    if rest:
+        names = tuple_(events.c.call_key, events.c.event_hash)
+        query = select(*_FOLD_COLUMNS).where(names.in_(rest), events.c.call_ordinal >= MAX_FOLDED_EVENTS)
+        for row in await _rows(connection, query):
+            known[row["call_key"]].events[row["event_hash"]] = logged_event(row)
+    return known
+
+
+async def _write(connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int) -> None:
+    steps: list[tuple[Any, list[dict[str, Any]]]] = [
+        (insert(events), [event_row(named, logged) for named, logged in plan.inserted]),
+        (_UPDATE_EVENT, [count_row(logged) for logged in plan.touched]),
+        (_UPDATE_EVENT, [copy_row(logged) for logged in plan.replaced]),
+        (insert(decisions), [decision_row(d, partitions[d.key], now_us) for d in plan.inserted_decisions]),
+        (_UPDATE_DECISION, [decision_copy_row(decision) for decision in plan.changed_decisions]),
+        (
+            insert(calls),
+            [{"call_key": key, "partition_id": partitions[key], **call_row(c, now_us)} for key, c in plan.new_records],
+        ),
+        (_UPDATE_CALL, [{"at_key": key, **call_row(call, now_us)} for key, call in plan.changed_records]),
+        (_UPDATE_HEAD, [{"at_partition": p, "last_offset": last} for p, last in plan.heads.items()]),
+    ]
+    for statement, rows in steps:
+        if rows:
+            await connection.execute(statement, rows)
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _padded(values: Sequence[Any]) -> Sequence[Any]:
+    """The values, the last one repeated up to a power of two: so that a list of any length needs one of a dozen
+    statements, and prepared statements are found again."""
+    length = 1 << (len(values) - 1).bit_length()
+    return [*values, *([values[-1]] * (length - len(values)))]

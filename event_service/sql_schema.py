@@ -1,0 +1,154 @@
+"""The tables, alike in SQLite and PostgreSQL. The migrations make them; a test holds the two together.
+
+Times are microseconds since 1970 UTC. `call_key` is 16 bytes that name a call (domain.call_key). `stored_day` is the
+day since 1970 UTC on which a row was committed: it never changes, so that whole days can be dropped.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# One row a partition, made when the log is created: their number is the log's partition count. A row's lock is the
+# right to append to the partition, which makes offsets gapless and puts them in commit order.
+partition_heads = Table(
+    "partition_heads",
+    metadata,
+    Column("partition_id", Integer, primary_key=True, autoincrement=False),
+    # The offset of the last event; 0: none yet.
+    Column("last_offset", BigInteger, nullable=False),
+)
+
+# The log. Content is never changed; the columns on copies are (see `received_count`).
+events = Table(
+    "events",
+    metadata,
+    Column("partition_id", Integer, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("call_key", LargeBinary(16), nullable=False),
+    Column("event_hash", LargeBinary(16), nullable=False),
+    # The place among the call's own events in the order of the log, from 0.
+    Column("call_ordinal", Integer, nullable=False),
+    Column("stored_day", Integer, nullable=False),
+    Column("stored_at_us", BigInteger, nullable=False),
+    # When the first and the last copy were received, and how many there were.
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("last_received_at_us", BigInteger, nullable=False),
+    Column("received_count", Integer, nullable=False),
+    # Whether the call has another event with the same key but other content.
+    Column("conflict", Boolean, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("seq", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    # The other fields as a JSON object, empty ones left out.
+    Column("fields", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    # The body of the copy that was received first. Last, because it is the longest and seldom read.
+    Column("raw_body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("partition_id", "log_offset", name="events_pkey"),
+)
+Index("events_call", events.c.call_key, events.c.event_hash, unique=True)
+Index("events_stored_day", events.c.stored_day)
+
+# The answers to the calls' queries.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("call_key", LargeBinary(16), nullable=False),
+    Column("decision_hash", LargeBinary(16), nullable=False),
+    Column("partition_id", Integer, nullable=False),
+    Column("stored_day", Integer, nullable=False),
+    Column("stored_at_us", BigInteger, nullable=False),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    # The other fields as a JSON object, empty ones left out.
+    Column("fields", Text, nullable=False),
+    PrimaryKeyConstraint("call_key", "decision_hash", name="decisions_pkey"),
+)
+Index("decisions_stored_day", decisions.c.stored_day)
+
+# The call records: what the fold makes of a call's events and decisions (domain.Call, field by field).
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_key", LargeBinary(16), primary_key=True),
+    Column("partition_id", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("updated_at_us", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("calling_number", Text, nullable=False),
+    Column("access_number", Text, nullable=False),
+    Column("called_number", Text, nullable=False),
+    Column("translated_number", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("binding_id", Text, nullable=False),
+    Column("binding_revision", BigInteger, nullable=False),
+    Column("query_result", Text, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("called_at_us", BigInteger),
+    Column("ringing_at_us", BigInteger),
+    Column("answered_at_us", BigInteger),
+    Column("ended_at_us", BigInteger),
+    Column("ring_seconds", BigInteger),
+    Column("talk_seconds", BigInteger),
+    Column("hangup_party", Text, nullable=False),
+    Column("call_result", Text, nullable=False),
+    Column("end_reason", Text, nullable=False),
+    Column("end_reason_zh", Text, nullable=False),
+    Column("recording_path", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("charge_ext", Text, nullable=False),
+    Column("user_data", Text, nullable=False),
+    # A JSON array.
+    Column("anomalies", Text, nullable=False),
+    Column("event_count", Integer, nullable=False),
+    Column("trace_id", Text, nullable=False),
+)
+# Each list query walks one of these from its newest end.
+Index("calls_started", calls.c.tenant_id, calls.c.started_at_us, calls.c.call_key)
+Index("calls_calling", calls.c.tenant_id, calls.c.calling_number, calls.c.started_at_us, calls.c.call_key)
+Index("calls_access", calls.c.tenant_id, calls.c.access_number, calls.c.started_at_us, calls.c.call_key)
+Index("calls_called", calls.c.tenant_id, calls.c.called_number, calls.c.started_at_us, calls.c.call_key)
+
+# Messages that belong to no call that could be named.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    # BIGINT is no rowid in SQLite, and only a rowid counts up by itself.
+    Column("message_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("raw_body", LargeBinary, nullable=False),
+    # An id is never given twice, so that a page token keeps its meaning.
+    sqlite_autoincrement=True,
+)
+
+# One row: what the quarantine holds, and how many messages were ever dropped from it. Its lock is the right to write.
+quarantine_totals = Table(
+    "quarantine_totals",
+    metadata,
+    Column("totals_id", Integer, primary_key=True, autoincrement=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+)
