@@ -50,3 +50,4 @@ class MemberPrompts:
 
 
 NO_MEMBER_PROMPTS = MemberPrompts()
+MEMBER_PROMPT_FIELDS = tuple(field.name for field in fields(MemberPrompts))

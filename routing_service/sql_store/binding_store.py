@@ -8,20 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
-from common.errors import NotFoundError
 from routing_service.domain.binding import Binding
+from routing_service.not_found import no_such_binding
 from routing_service.ports import BindingFilter, BindingPosition, ChangeBinding, CheckBinding, MakeBinding
 from routing_service.sql_schema import binding_history, bindings
 from routing_service.sql_store import claims
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.rows import BINDING_COLUMNS, binding_values, read_binding
 from routing_service.sql_store.tenant_store import locked_tenant
-
-
-def _no_such_binding(binding_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"the tenant has no binding {binding_id}", reason="BINDING_NOT_FOUND", metadata={"binding_id": binding_id}
-    )
 
 
 class SqlBindingStore:
@@ -101,7 +95,7 @@ async def _locked_binding(connection: AsyncConnection, tenant_id: str, binding_i
     statement = sa.select(bindings).where(_is(tenant_id, binding_id)).with_for_update()
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
-        raise _no_such_binding(binding_id)
+        raise no_such_binding(binding_id)
     return read_binding(row)
 
 

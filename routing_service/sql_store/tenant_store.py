@@ -5,21 +5,15 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.tenant import Tenant
+from routing_service.not_found import no_such_tenant
 from routing_service.ports import ChangeTenant
 from routing_service.profile_rules import ProfileInUse
 from routing_service.sql_schema import bindings, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
 from routing_service.sql_store.rows import read_tenant, tenant_values
-
-
-def no_such_tenant(tenant_id: str) -> NotFoundError:
-    """The error for a tenant that is not there."""
-    return NotFoundError(
-        f"there is no tenant {tenant_id}", reason="TENANT_NOT_FOUND", metadata={"tenant_id": tenant_id}
-    )
 
 
 async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> Tenant:

@@ -1,0 +1,210 @@
+"""Answering the platform's queries, a batch at a time."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from common.clock import Clock
+from common.errors import AxbridgeError, InvalidArgumentError, UnavailableError, UnexpectedError
+from common.logs import get_logger
+from common.numbers import normalize_number
+from common.protocol_codes import ResultCode
+from routing_service.answer import RouteAnswer, answer_of, failure_answer
+from routing_service.domain.decision import (
+    NOTHING_KNOWN,
+    UNREADABLE,
+    Candidates,
+    ConsideredRule,
+    RouteDecision,
+    RouteKey,
+    RouteQuery,
+    RuleOutcome,
+)
+from routing_service.domain.tenant import Tenant
+from routing_service.not_found import no_such_tenant
+from routing_service.ports import BindingHistory, CandidateSource
+from routing_service.resolver import Trace, resolve
+from routing_service.tenant_rules import is_tenant_id
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingQuery:
+    """A query as the platform sent it. `budget_seconds`: how long it may take; None: as long as its batch."""
+
+    tenant_id: str
+    session_id: str
+    calling_number: str
+    access_number: str
+    budget_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingLimits:
+    """At most so many queries in a batch, and so long for a batch whose sender set no deadline."""
+
+    max_batch_queries: int = 1024
+    default_budget_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An answer and how it came about; the numbers in normal form, empty where they can't be read."""
+
+    answer: RouteAnswer
+    considered: Sequence[ConsideredRule]
+    calling_number: str
+    access_number: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known so far; `failure` says why no more will be."""
+
+    tenants: Mapping[str, Tenant | UnexpectedError] | None = None
+    queries: list[RouteQuery | None] = field(default_factory=list)
+    candidates: Mapping[RouteKey, Candidates | UnexpectedError] = field(default_factory=dict)
+    failure: RouteDecision | None = None
+
+
+class RoutingService:
+    """Decides queries. Nothing is remembered from one to the next."""
+
+    def __init__(
+        self, source: CandidateSource, history: BindingHistory, clock: Clock, limits: RoutingLimits | None = None
+    ) -> None:
+        self._source = source
+        self._history = history
+        self._clock = clock
+        self._limits = limits if limits is not None else RoutingLimits()
+
+    async def resolve_batch(
+        self, incoming: Sequence[IncomingQuery], time_left_seconds: float | None
+    ) -> list[RouteAnswer]:
+        """The answers, in the order of the queries, each with its own failure.
+
+        `time_left_seconds` is what the sender gives the whole batch, None for no limit. Raises InvalidArgumentError for
+        a batch that is too long.
+        """
+        if len(incoming) > self._limits.max_batch_queries:
+            raise InvalidArgumentError("queries", f"at most {self._limits.max_batch_queries} in a batch")
+        if not incoming:
+            return []
+        started = self._clock.monotonic()
+        longest = self._limits.default_budget_seconds if time_left_seconds is None else time_left_seconds
+        budgets = [longest if each.budget_seconds is None else min(each.budget_seconds, longest) for each in incoming]
+        batch = await self._read(incoming, max(budgets))
+        spent = self._clock.monotonic() - started
+        now = self._clock.now()
+        return [
+            _TIMED_OUT if spent > budget else self._answer(each, place, batch, now)
+            for place, (each, budget) in enumerate(zip(incoming, budgets, strict=True))
+        ]
+
+    async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
+        """What `resolve_batch` answers, with every rule that was considered, now or at another time.
+
+        For a time in the past the bindings of that time count, with the tenant's present settings. Raises NotFoundError
+        for an unknown tenant, UnavailableError when the store can't be read.
+        """
+        tenants = await self._source.tenants(_readable_tenant_ids([incoming]))
+        tenant = tenants.get(incoming.tenant_id)
+        if tenant is None:
+            raise no_such_tenant(incoming.tenant_id)
+        if isinstance(tenant, UnexpectedError):
+            raise tenant
+        now = self._clock.now()
+        moment = now if at is None else at
+        query = _normal_query(incoming, tenant)
+        candidates = await self._candidates_of(query, moment if moment < now else None)
+        trace: Trace = [ConsideredRule("tenant", "", RuleOutcome.PASSED, "the tenant is known")]
+        decision = resolve(query, candidates, moment, trace)
+        answer = answer_of(decision, query, tenant, candidates.source)
+        return Explanation(answer, trace, query.calling_number, query.access_number, moment)
+
+    async def _candidates_of(self, query: RouteQuery, past: datetime | None) -> Candidates:
+        if query.access_number == UNREADABLE:
+            return NOTHING_KNOWN
+        if past is not None:
+            return await self._history.candidates_at(query.key, past)
+        candidates = (await self._source.candidates([query.key]))[query.key]
+        if isinstance(candidates, UnexpectedError):
+            raise candidates
+        return candidates
+
+    async def _read(self, incoming: Sequence[IncomingQuery], time_left_seconds: float) -> _Batch:
+        batch = _Batch()
+        try:
+            async with asyncio.timeout(time_left_seconds):
+                batch.tenants = await self._source.tenants(_readable_tenant_ids(incoming))
+                batch.queries = [_query_of_known(each, batch.tenants) for each in incoming]
+                keys = {each.key for each in batch.queries if each is not None and each.access_number != UNREADABLE}
+                batch.candidates = await self._source.candidates(keys)
+        except TimeoutError:
+            batch.failure = RouteDecision(ResultCode.TIMED_OUT, "there was no time left to decide")
+        except UnavailableError:
+            batch.failure = RouteDecision(ResultCode.UNAVAILABLE, "the store can't be reached")
+        return batch
+
+    def _answer(self, incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
+        try:
+            return _decided(incoming, place, batch, now)
+        except Exception as error:  # noqa: BLE001 - one query must not fail the others of its batch
+            detail = error.message if isinstance(error, AxbridgeError) else type(error).__name__
+            _log.error("query failed", tenant_id=incoming.tenant_id, detail=detail, exc_info=error)
+            return failure_answer(ResultCode.INTERNAL, "something unexpected went wrong")
+
+
+_TIMED_OUT = failure_answer(ResultCode.TIMED_OUT, "there was no time left to decide")
+
+
+def _decided(incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
+    if not incoming.tenant_id:
+        return failure_answer(ResultCode.MALFORMED_REQUEST, "the query names no tenant")
+    if batch.tenants is None:
+        assert batch.failure is not None
+        return failure_answer(batch.failure.result, batch.failure.reason)
+    tenant = batch.tenants.get(incoming.tenant_id)
+    if tenant is None:
+        return failure_answer(ResultCode.UNKNOWN_TENANT, "there is no such tenant")
+    if isinstance(tenant, UnexpectedError):
+        raise tenant
+    query = batch.queries[place]
+    assert query is not None, "the queries of known tenants are read"
+    if query.access_number == UNREADABLE:
+        return answer_of(resolve(query, NOTHING_KNOWN, now), query, tenant, NOTHING_KNOWN.source)
+    if batch.failure is not None:
+        return failure_answer(batch.failure.result, batch.failure.reason, tenant)
+    candidates = batch.candidates[query.key]
+    if isinstance(candidates, UnexpectedError):
+        raise candidates
+    return answer_of(resolve(query, candidates, now), query, tenant, candidates.source)
+
+
+def _readable_tenant_ids(incoming: Sequence[IncomingQuery]) -> Collection[str]:
+    return {each.tenant_id for each in incoming if is_tenant_id(each.tenant_id)}
+
+
+def _query_of_known(incoming: IncomingQuery, tenants: Mapping[str, Tenant | UnexpectedError]) -> RouteQuery | None:
+    tenant = tenants.get(incoming.tenant_id)
+    return _normal_query(incoming, tenant) if isinstance(tenant, Tenant) else None
+
+
+def _normal_query(incoming: IncomingQuery, tenant: Tenant) -> RouteQuery:
+    region = tenant.settings.default_region
+    return RouteQuery(
+        tenant_id=incoming.tenant_id,
+        session_id=incoming.session_id,
+        calling_number=_normal_number(incoming.calling_number, region),
+        access_number=_normal_number(incoming.access_number, region),
+    )
+
+
+def _normal_number(text: str, region: str) -> str:
+    try:
+        return normalize_number(text, region)
+    except ValueError:
+        return UNREADABLE

@@ -1,0 +1,1 @@
+"""The RPC methods: protobuf in, a use case, protobuf out."""
