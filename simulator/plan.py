@@ -105,10 +105,11 @@ class CallPlan:
 def plan_call(settings: RunSettings, index: int) -> CallPlan:
     """The call number `index` of a run. Scenarios and formats take turns, so that every one is played."""
     rng = Random(f"{settings.seed}:{index}")  # noqa: S311 - repeatable on purpose
-    dialing = settings.dialings[index % len(settings.dialings)]
-    scenario = settings.scenarios[index % len(settings.scenarios)]
-    # A change of format after each round of scenarios: every pair of the two comes up.
-    wire_format = settings.formats[(index // len(settings.scenarios) + index) % len(settings.formats)]
+    dialing = rng.choice(settings.dialings)
+    played_rounds, position = divmod(index, len(settings.scenarios))
+    scenario = settings.scenarios[position]
+    # Each round begins with the next format: every pair of scenario and format comes up.
+    wire_format = settings.formats[(played_rounds + position) % len(settings.formats)]
     session_id = f"{settings.run_id}-{index:06d}"
     missing_seq = rng.random() < MISSING_SEQ_CHANCE and not settings.plain
     query = Query(

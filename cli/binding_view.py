@@ -1,0 +1,57 @@
+"""A binding for people."""
+
+from axbridge.routing.v1 import binding_pb2
+
+from cli.output import OutputOptions, facts_table, local_time, person, print_message, stdout_console
+from cli.profile_options import member_prompt_facts, profile_facts
+
+_KINDS = {binding_pb2.BINDING_KIND_AXB: "AXB", binding_pb2.BINDING_KIND_AX: "AX"}
+
+
+def kind_name(binding: binding_pb2.Binding) -> str:
+    return _KINDS.get(binding.kind, "?")
+
+
+def relation(binding: binding_pb2.Binding, *, unmask: bool) -> str:
+    """Who reaches whom, in one phrase."""
+    a = person(binding.a_number, unmask=unmask)
+    if binding.kind == binding_pb2.BINDING_KIND_AX:
+        back = f", {a} → {person(binding.callback_number, unmask=unmask)}" if binding.callback_number else ""
+        return f"anyone → {a}{back}"
+    arrow = "→" if binding.one_way else "↔"
+    return f"{a} {arrow} {person(binding.b_number, unmask=unmask)}"
+
+
+def validity(binding: binding_pb2.Binding) -> str:
+    """When it is in force; empty for always."""
+    parts = []
+    if binding.HasField("not_before"):
+        parts.append(f"from {local_time(binding.not_before)}")
+    if binding.HasField("expires_at"):
+        parts.append(f"until {local_time(binding.expires_at)}")
+    return " ".join(parts)
+
+
+def show_binding(binding: binding_pb2.Binding, output: OutputOptions, heading: str) -> None:
+    """Print a binding with everything that is set in it."""
+    if output.as_json:
+        print_message(binding, unmask=output.unmask)
+        return
+    display = binding.display_number
+    shown = display if display == binding.access_number else person(display, unmask=output.unmask)
+    facts = {
+        "binding": binding.binding_id,
+        "tenant": binding.tenant_id,
+        "access number": binding.access_number,
+        "calls": relation(binding, unmask=output.unmask),
+        "the callee sees": shown or f"{binding.access_number} (the access number)",
+        "in force": validity(binding) or "always",
+        **profile_facts(binding.profile),
+        **member_prompt_facts(binding.member_prompts),
+        "revision": str(binding.revision),
+        "created": local_time(binding.created_at) if binding.HasField("created_at") else "",
+        "changed": local_time(binding.updated_at) if binding.revision > 1 else "",
+    }
+    console = stdout_console()
+    console.print(f"{kind_name(binding)} {heading}", style="bold")
+    console.print(facts_table(facts))

@@ -1,0 +1,161 @@
+"""Errors as people see them: one line on standard error that says what to do, and an exit code.
+
+1: what was asked for failed. 2: the command line was wrong. 130: interrupted.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import grpc
+import typer
+from typer.core import TyperGroup
+
+from common.errors import (
+    AbortedError,
+    AxbridgeError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnexpectedError,
+)
+from common.grpc_errors import from_rpc_error
+
+# Where the command line calls a field of the contracts by another name than `--field-name`.
+_OPTIONS = {
+    "tenant_id": "--tenant",
+    "binding_id": "BINDING_ID",
+    "session_id": "SID",
+    "access_number": "--access",
+    "a_number": "--a",
+    "b_number": "--b",
+    "callback_number": "--callback",
+    "calling_number": "--a",
+    "display_number": "--display",
+    "default_region": "--region",
+    "dialing_format": "--dialing",
+    "max_duration_seconds": "--max-duration",
+    "warning_duration_seconds": "--warning-duration",
+    "connection_type": "--conn-type",
+    "callback_url": "--callback-url",
+    "xml_root": "--xml-root",
+    "json_list_style": "--json-list",
+    "prompt_style": "--prompt-style",
+    "failure_prompts": "--failure-prompt",
+    "local_mobile_prefixes": "--local-prefix",
+    "page_size": "--limit",
+    "update_mask": "the options",
+}
+_PLAIN_OPTIONS = frozenset(
+    {
+        "charge_ext",
+        "client_id",
+        "caller_prompt",
+        "user_data",
+        "record_type",
+        "warning_prompt",
+        "ringback_mode",
+        "ringback_prompt",
+        "answer_prompt",
+        "disconnect_prompt",
+        "fail_prompt",
+        "not_before",
+        "expires_at",
+        "one_way",
+        "state",
+        "number",
+    }
+)
+
+
+def option_for(field: str) -> str:
+    """What the user typed for a field of the contracts (`binding.profile.record_type` → `--record-type`)."""
+    for part in reversed(field.split(".")):
+        name = part.partition("[")[0]
+        if name in _OPTIONS:
+            return _OPTIONS[name]
+        if name in _PLAIN_OPTIONS:
+            return "--" + name.replace("_", "-")
+    return field
+
+
+def one_line(error: AxbridgeError) -> str:
+    """The error in one line, with what to do about it."""
+    message = " ".join(error.message.split()).rstrip(".")
+    if isinstance(error, InvalidArgumentError):
+        text = message.removeprefix(f"{error.field}: ")
+        return f"{option_for(error.field)}: {text}"
+    if binding_id := error.metadata.get("binding_id"):
+        if isinstance(error, NotFoundError):
+            return message
+        return f"{message} (in the way: binding {binding_id}; end it with `axbridge bindings delete {binding_id}`)"
+    advice = _ADVICE.get(type(error))
+    return f"{message}; {advice}" if advice and advice not in message else message
+
+
+_ADVICE: dict[type[AxbridgeError], str] = {
+    AbortedError: "somebody else changed it first: look at it again and repeat the change",
+    DeadlineExceededError: "see whether it was done before you repeat it, or give it more time with --timeout",
+    ResourceExhaustedError: "try again later",
+    UnexpectedError: "the log of the service says more",
+}
+
+
+class OneLineErrors(TyperGroup):
+    """The root command: turns every expected error into one line and its exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        def invoke() -> Any:
+            return super(OneLineErrors, self).main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+
+        if not standalone_mode:
+            return invoke()
+        try:
+            code = invoke()
+        except AxbridgeError as error:
+            fail(one_line(error))
+        except grpc.RpcError as error:
+            fail(one_line(from_rpc_error(error)))
+        except typer.Abort:
+            fail("given up")
+        except Exception as error:  # noqa: BLE001 - typer's usage errors have no public base; others are raised again
+            fail_usage(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong and end."""
+    print(f"axbridge: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def fail_usage(error: Exception) -> NoReturn:
+    """End over a command line that typer could not make sense of; raises anything else again."""
+    show: Callable[[], str] | None = getattr(error, "format_message", None)
+    if show is None:
+        raise error
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Help was asked for by asking for nothing, and has been printed.
+        sys.exit(2)
+    path = context.command_path if context is not None else "axbridge"
+    print(f"{path}: {' '.join(show().split()).rstrip('.')} (see `{path} --help`)", file=sys.stderr)
+    sys.exit(getattr(error, "exit_code", 2))
+
+
+def unreachable(service: str, target: str, option: str, variable: str) -> UnavailableError:
+    """The error for a service that does not answer at `target`."""
+    return UnavailableError(
+        f"can't reach the {service} at {target}: start it with `axbridge up`, "
+        f"or say where it is with {option} or {variable}"
+    )

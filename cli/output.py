@@ -1,0 +1,142 @@
+"""What commands print: tables for people, JSON for programs, numbers masked unless asked for."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from common.masking import mask_number
+
+# Without a terminal nobody can see that a line was wrapped, so there is room for a whole row.
+PLAIN_WIDTH = 140
+
+# Fields that hold the number of a person. Access numbers are the enterprise's own and are shown.
+PERSONAL_NUMBER_FIELDS = frozenset(
+    {
+        "a_number",
+        "b_number",
+        "callback_number",
+        "calling_number",
+        "called_number",
+        "called_numbers",
+        "translated_number",
+        "display_number",
+        "number",
+    }
+)
+# Fields that quote a whole message with whatever is in it.
+RAW_FIELDS = frozenset({"raw_body"})
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Options: how the result is shown."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show whole phone numbers.")] = False
+
+
+def stdout_console() -> Console:
+    """The console for results, made when it is needed: tests and redirections change what stdout is."""
+    return Console(file=sys.stdout, width=_width(sys.stdout.isatty()), highlight=False)
+
+
+def stderr_console() -> Console:
+    """The console for progress and remarks."""
+    return Console(file=sys.stderr, width=_width(sys.stderr.isatty()), highlight=False)
+
+
+def _width(is_terminal: bool) -> int | None:
+    return None if is_terminal or "COLUMNS" in os.environ else PLAIN_WIDTH
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def message_dict(message: Message, *, unmask: bool) -> dict[str, Any]:
+    """A message as plain JSON types, with the contract's own names; masked unless told otherwise."""
+    content: dict[str, Any] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return content if unmask else _masked(content)
+
+
+def print_message(message: Message, *, unmask: bool) -> None:
+    print_json(message_dict(message, unmask=unmask))
+
+
+def print_messages(messages: Sequence[Message], *, unmask: bool) -> None:
+    print_json([message_dict(message, unmask=unmask) for message in messages])
+
+
+def _masked(content: dict[str, Any], access_number: str = "") -> dict[str, Any]:
+    access_number = content.get("access_number", access_number)
+    shown: dict[str, Any] = {}
+    for name, value in content.items():
+        if name in RAW_FIELDS:
+            continue
+        if name in PERSONAL_NUMBER_FIELDS and isinstance(value, str):
+            shown[name] = value if is_access_number(value, access_number) else mask_number(value)
+        elif isinstance(value, dict):
+            shown[name] = _masked(value, access_number)
+        elif isinstance(value, list):
+            shown[name] = [_masked_item(name, item, access_number) for item in value]
+        else:
+            shown[name] = value
+    return shown
+
+
+def _masked_item(name: str, item: Any, access_number: str) -> Any:
+    if isinstance(item, dict):
+        return _masked(item, access_number)
+    return mask_number(item) if name in PERSONAL_NUMBER_FIELDS and isinstance(item, str) else item
+
+
+def is_access_number(number: str, access_number: str) -> bool:
+    """Whether a number in an answer is the access number, which the dialling format may write without its prefix."""
+    national = number.lstrip("+0")
+    return len(national) >= 5 and access_number.endswith(national)
+
+
+def person(number: str, *, unmask: bool) -> str:
+    """A person's number as it may be shown."""
+    return number if unmask or not number else mask_number(number)
+
+
+def local_time(moment: Timestamp | datetime) -> str:
+    """A moment in local time to the second, with its offset where that is not obvious."""
+    value = moment.ToDatetime(UTC) if isinstance(moment, Timestamp) else moment
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def table(title: str, columns: Sequence[str | tuple[str, str]]) -> Table:
+    """An empty table; a column is its heading, or (heading, justification)."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    for column in columns:
+        heading, justification = column if isinstance(column, tuple) else (column, "left")
+        made.add_column(heading, justify=justification, overflow="fold")  # type: ignore[arg-type]
+    return made
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """Names and values below each other; empty values are left out."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            made.add_row(name, Text(value))
+    return made
