@@ -3,6 +3,7 @@
 1: what was asked for failed. 2: the command line was wrong. 130: interrupted.
 """
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -13,9 +14,9 @@ from typer.core import TyperGroup
 
 from common.errors import (
     AbortedError,
+    AlreadyExistsError,
     AxbridgeError,
     DeadlineExceededError,
-    InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
     UnavailableError,
@@ -84,18 +85,27 @@ def option_for(field: str) -> str:
 def one_line(error: AxbridgeError) -> str:
     """The error in one line, with what to do about it."""
     message = " ".join(error.message.split()).rstrip(".")
-    if isinstance(error, InvalidArgumentError):
-        text = message.removeprefix(f"{error.field}: ")
-        return f"{option_for(error.field)}: {text}"
-    if binding_id := error.metadata.get("binding_id"):
-        if isinstance(error, NotFoundError):
-            return message
-        return f"{message} (in the way: binding {binding_id}; end it with `axbridge bindings delete {binding_id}`)"
-    advice = _ADVICE.get(type(error))
-    return f"{message}; {advice}" if advice and advice not in message else message
+    # The services name fields as the contracts do, sometimes in front of the message as well.
+    field, separator, rest = message.partition(": ")
+    if separator and field == (error.metadata.get("field") or field) and _FIELD.fullmatch(field):
+        message = f"{option_for(field)}: {rest}"
+    elif "field" in error.metadata:
+        message = f"{option_for(error.metadata['field'])}: {message}"
+    advice = _ADVICE_BY_REASON.get(error.reason) or _ADVICE.get(type(error))
+    if isinstance(error, AlreadyExistsError) and (binding_id := error.metadata.get("binding_id")):
+        advice = f"`axbridge bindings show {binding_id} --tenant …` shows it, `bindings delete` ends it"
+    return f"{message}; {advice}" if advice else message
 
 
+_FIELD = re.compile(r"[a-z_]+(\.[a-z_]+(\[\d+\])?)+")
+_ADVICE_BY_REASON = {
+    "TENANT_NOT_FOUND": "`axbridge tenant list` shows those there are, `axbridge tenant add` adds one",
+    "BINDING_NOT_FOUND": "`axbridge bindings list --tenant …` shows those there are",
+    "TENANT_EXISTS": "`axbridge tenant update` changes it",
+    "TENANT_HAS_BINDINGS": "end them first, `axbridge bindings list --tenant …` shows them",
+}
 _ADVICE: dict[type[AxbridgeError], str] = {
+    NotFoundError: "the `list` commands show what there is",
     AbortedError: "somebody else changed it first: look at it again and repeat the change",
     DeadlineExceededError: "see whether it was done before you repeat it, or give it more time with --timeout",
     ResourceExhaustedError: "try again later",

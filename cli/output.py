@@ -124,7 +124,7 @@ def local_time(moment: Timestamp | datetime) -> str:
 
 def table(title: str, columns: Sequence[str | tuple[str, str]]) -> Table:
     """An empty table; a column is its heading, or (heading, justification)."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
         heading, justification = column if isinstance(column, tuple) else (column, "left")
         made.add_column(heading, justify=justification, overflow="fold")  # type: ignore[arg-type]

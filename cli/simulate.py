@@ -1,33 +1,20 @@
 """`axbridge simulate`: plays the call platform against a gateway."""
 
-import asyncio
 import random
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
-from rich.console import Console, Group
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.errors import fail
 from cli.option_groups import spread_options
-from cli.output import print_json, stderr_console, stdout_console, table
+from cli.output import print_json, stdout_console
 from cli.values import Choice
 from common.protocol_codes import ResultCode
-from simulator.ack_file import AckFile
 from simulator.checker import ANY_RESULT
 from simulator.plan import Dialing, Faults, Load, RunSettings, WireFormat, read_dialings
-from simulator.player import Player, real_surroundings
-from simulator.report import Latencies, Report, percentiles
 from simulator.scenario import Scenario
-from simulator.transport import HttpTransport
 
 
 class FormatChoice(Choice):
@@ -45,9 +32,6 @@ class ScenarioChoice(Choice):
     CALLEE_HANGS_UP = "callee-hangs-up"
     MAX_DURATION = "max-duration"
     MIX = "mix"
-
-
-Chance = typer.Option(min=0.0, max=1.0, metavar="0..1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +151,10 @@ def simulate(
         expected_xml_root=answer_root,
         follow_callback_url=follow_callback,
     )
-    report = _play(settings, ack_file)
+    # The HTTP client takes a quarter of a second to import, which no other command needs.
+    from cli.simulate_run import play, show_report
+
+    report = play(settings, ack_file)
     if as_json:
         print_json({"seed": settings.seed, "run_id": settings.run_id, **report.as_dict()})
     else:
@@ -177,93 +164,3 @@ def simulate(
     if not report.passed:
         broken = sum(report.broken_rules.values())
         fail(f"{broken} findings: not every answer was right; play the same calls again with --seed {settings.seed}")
-
-
-def _play(settings: RunSettings, ack_path: Path | None) -> Report:
-    with ExitStack() as resources:
-        acks = None
-        if ack_path is not None:
-            try:
-                acks = resources.enter_context(AckFile(ack_path))
-            except OSError as error:
-                raise typer.BadParameter(f"--ack-file: {error}") from error
-        call_done = resources.enter_context(_progress(settings.load.calls))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(settings, acks, call_done))
-
-
-async def _run(settings: RunSettings, acks: AckFile | None, call_done: "_CallDone") -> Report:
-    connections = 0 if settings.load.calls_per_second > 0 else settings.load.concurrency * 2
-    async with HttpTransport(connections=connections) as transport:
-        player = Player(settings, transport, real_surroundings(acks, call_done))
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, player.stop)
-        return await player.run()
-
-
-class _CallDone:
-    """Moves the progress bar, when there is one."""
-
-    def __init__(self, progress: Progress | None, calls: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("calls", total=calls) if progress is not None else None
-
-    def __call__(self) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task)
-
-
-@contextmanager
-def _progress(calls: int) -> Iterator[_CallDone]:
-    console = stderr_console()
-    if not console.is_terminal:
-        yield _CallDone(None, calls)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _CallDone(progress, calls)
-
-
-def show_report(report: Report, settings: RunSettings, console: Console) -> None:
-    """The report for people."""
-    right: list[str | tuple[str, str]] = [
-        (name, "right") for name in ("calls", "routed", "events", "acknowledged", "wrong")
-    ]
-    scenarios = table(f"{report.calls} calls of {settings.tenant_id}, seed {settings.seed}", ["scenario", *right])
-    for scenario in Scenario:
-        counts = report.scenarios.get(scenario)
-        if counts is not None:
-            scenarios.add_row(
-                scenario.value,
-                str(counts.calls),
-                str(counts.routed),
-                str(counts.events),
-                str(counts.acknowledged),
-                f"[red]{counts.findings}[/]" if counts.findings else "0",
-            )
-    latencies = table("latency in ms", ["", *[(name, "right") for name in ("answers", "p50", "p90", "p99", "max")]])
-    for name, seconds in (("queries", report.query_seconds), ("events", report.event_seconds)):
-        latencies.add_row(name, *_latency_cells(percentiles(seconds)))
-    results = ", ".join(
-        f"{result} {ResultCode.describe(result) if result.isdecimal() else 'no answer read'} × {count}"
-        for result, count in sorted(report.results.items())
-    )
-    console.print(Group(scenarios, "", latencies, ""))
-    console.print(f"results: {results or 'none'}")
-    rate = report.calls / report.took_seconds if report.took_seconds > 0 else 0.0
-    console.print(
-        f"{report.took_seconds:.1f} s, {rate:.0f} calls/s; sent again: {report.repeated_queries} queries, "
-        f"{report.repeated_events} events; retried: {report.retried_events} events"
-    )
-    for rule, count in report.broken_rules.most_common():
-        console.print(f"[red]✗[/] {count} × {escape(rule.value)}")
-    for example in report.examples:
-        console.print(f"    {escape(example.session_id)}: {example.finding.rule.name} {escape(example.finding.detail)}")
-    if report.passed:
-        console.print(f"[bold green]✓ every answer was right[/] ({report.calls} calls, {report.acknowledged} events)")
-
-
-def _latency_cells(latencies: Latencies) -> list[str]:
-    times = (latencies.p50, latencies.p90, latencies.p99, latencies.highest)
-    return [str(latencies.count), *(f"{milliseconds:.1f}" for milliseconds in times)]

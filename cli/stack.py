@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from cli.supervisor import ServiceSpec, ShowLine, StartFailedError, Supervisor
 
 READY_SECONDS = 30.0
@@ -105,6 +103,9 @@ def _spec(module: str, environment: dict[str, str]) -> ServiceSpec:
 
 
 async def _wait_until_ready(http: str) -> None:
+    # Slow to import, and no other command needs it.
+    import aiohttp
+
     url = f"http://{http}/readyz"
     deadline = asyncio.get_running_loop().time() + READY_SECONDS
     said = "nothing"
