@@ -28,19 +28,24 @@ class SqlBindingStore:
         self._database = database
 
     async def create(self, tenant_id: str, make: MakeBinding) -> Binding:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> Binding:
             binding = make(await locked_tenant(connection, tenant_id, for_change=False))
             await claims.lock_access_numbers(connection, tenant_id, [binding.terms.access_number])
             await claims.take_access_number(connection, binding, binding.created_at)
             await connection.execute(sa.insert(bindings).values(binding_values(binding)))
             await claims.claim(connection, binding, binding.created_at)
-        return binding
+            return binding
+
+        return await self._database.write(work)
 
     async def get(self, tenant_id: str, binding_id: str) -> Binding | None:
         statement = sa.select(bindings).where(_is(tenant_id, binding_id))
-        async with self._database.reading() as connection:
+
+        async def work(connection: AsyncConnection) -> Binding | None:
             row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else read_binding(row)
+            return None if row is None else read_binding(row)
+
+        return await self._database.read(work)
 
     async def list_page(self, which: BindingFilter, after: BindingPosition | None, limit: int) -> Sequence[Binding]:
         statement = sa.select(bindings).where(bindings.c.tenant_id == which.tenant_id)
@@ -53,12 +58,15 @@ class SqlBindingStore:
         if after is not None:
             position = (to_microseconds(after.created_at), after.binding_id)
             statement = statement.where(sa.tuple_(*order) > sa.tuple_(*position))
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement.order_by(*order).limit(limit))).all()
-        return [read_binding(row) for row in rows]
+        page = statement.order_by(*order).limit(limit)
+
+        async def work(connection: AsyncConnection) -> Sequence[Binding]:
+            return [read_binding(row) for row in (await connection.execute(page)).all()]
+
+        return await self._database.read(work)
 
     async def update(self, tenant_id: str, binding_id: str, change: ChangeBinding) -> Binding:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> Binding:
             tenant = await locked_tenant(connection, tenant_id, for_change=False)
             current = await _locked_binding(connection, tenant_id, binding_id)
             changed = change(tenant, current)
@@ -72,10 +80,12 @@ class SqlBindingStore:
             await claims.claim(connection, changed, changed.updated_at)
             for number in numbers:
                 await claims.give_back_access_number(connection, tenant_id, number)
-        return changed
+            return changed
+
+        return await self._database.write(work)
 
     async def delete(self, tenant_id: str, binding_id: str, check: CheckBinding, at: datetime) -> None:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> None:
             await locked_tenant(connection, tenant_id, for_change=False)
             current = await _locked_binding(connection, tenant_id, binding_id)
             check(current)
@@ -85,6 +95,8 @@ class SqlBindingStore:
             await claims.release(connection, binding_id)
             await connection.execute(sa.delete(bindings).where(_is(tenant_id, binding_id)))
             await claims.give_back_access_number(connection, tenant_id, number)
+
+        await self._database.write(work)
 
 
 def _is(tenant_id: str, binding_id: str) -> Any:

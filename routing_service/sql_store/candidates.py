@@ -1,12 +1,13 @@
 """What queries are decided from, read for a whole batch by one statement each."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
 from common.errors import UnexpectedError
@@ -82,8 +83,7 @@ class SqlCandidateSource:
         if not tenant_ids:
             return {}
         wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(self._tenants, {"tenant_ids": wanted})).all()
+        rows = await self._database.read(lambda connection: _all(connection, self._tenants, {"tenant_ids": wanted}))
         found: dict[str, Tenant | UnexpectedError] = {}
         for row in rows:
             try:
@@ -97,8 +97,7 @@ class SqlCandidateSource:
         if not keys:
             return {}
         wanted = orjson.dumps([[key.tenant_id, key.access_number, key.calling_number] for key in keys]).decode()
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(self._candidates, {"keys": wanted})).all()
+        rows = await self._database.read(lambda connection: _all(connection, self._candidates, {"keys": wanted}))
         rows_by_key: dict[RouteKey, list[sa.Row[Any]]] = {}
         for row in rows:
             key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
@@ -126,12 +125,22 @@ class SqlCandidateSource:
             versions.c.a_number == key.calling_number,
             versions.c.b_number == key.calling_number,
         )
-        async with self._database.reading() as connection:
-            known = (await connection.execute(sa.select(sa.exists().select_from(versions)))).scalar_one()
-            rows = (await connection.execute(sa.select(versions).where(concerned))).all()
+
+        async def work(connection: AsyncConnection) -> tuple[bool, Sequence[sa.Row[Any]]]:
+            known = await connection.scalar(sa.select(sa.exists().select_from(versions)))
+            return bool(known), await _all(connection, sa.select(versions).where(concerned), {})
+
+        known, rows = await self._database.read(work)
         claimed = {key.calling_number, EVERY_CALLER} if key.calling_number != UNREADABLE else {EVERY_CALLER}
         candidates = (each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims()))
-        return Candidates(access_number_known=bool(known), bindings=tuple(candidates))
+        return Candidates(access_number_known=known, bindings=tuple(candidates))
+
+
+async def _all(
+    connection: AsyncConnection, statement: sa.Select[Any], parameters: Mapping[str, str]
+) -> Sequence[sa.Row[Any]]:
+    rows: Sequence[sa.Row[Any]] = (await connection.execute(statement, parameters)).all()
+    return rows
 
 
 def _candidates(rows: Iterable[sa.Row[Any]]) -> Candidates | UnexpectedError:

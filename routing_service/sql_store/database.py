@@ -1,19 +1,21 @@
 """The database of a routing service: its connections, its time limits, and its errors in our terms."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from common.errors import AbortedError, UnavailableError
+from common.errors import AbortedError, AxbridgeError, UnavailableError
 from common.logs import get_logger
 from common.sql import begin_write, open_engine
 
 _log = get_logger(__name__)
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,16 @@ class Database:
 
     Reading and writing have connections of their own, so that waiting writers take none from the calls. SQLite has one
     writer: its writers queue here, in the order in which they came, and not at the file's lock, which is not fair.
+
+    Work runs in a task of its own, to its end even when nobody waits for it any more: a statement that is cancelled
+    half-way leaves its SQLite connection behind with the write lock in its hand. What an abandoned piece of work can
+    take is bounded by the limits of the connections and statements in it.
     """
 
     def __init__(self, url: str, limits: DatabaseLimits | None = None) -> None:
         limits = limits if limits is not None else DatabaseLimits()
         self._limits = limits
-        is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._readers = open_engine(
             url,
             pool_size=limits.read_connections,
@@ -45,38 +51,62 @@ class Database:
         )
         self._writers = open_engine(
             url,
-            pool_size=1 if is_sqlite else limits.write_connections,
+            pool_size=1 if self.is_sqlite else limits.write_connections,
             pool_timeout_seconds=limits.write_timeout_seconds,
             statement_timeout_seconds=limits.write_timeout_seconds,
         )
-        self.is_sqlite = is_sqlite
+        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def writers(self) -> AsyncEngine:
         """The engine that writes, for migrations."""
         return self._writers
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection to read with. Raises UnavailableError when there is none or it does not answer in time."""
-        with _our_errors():
-            async with asyncio.timeout(self._limits.read_timeout_seconds), self._readers.connect() as connection:
-                yield connection
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+        """What `work` returns for a connection to read with.
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end and rolled back on an exception.
+        Raises UnavailableError when there is none or it does not answer in time.
+        """
+        return await self._run(_with(self._readers.connect, work), self._limits.read_timeout_seconds)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+        """What `work` returns for a transaction, which is committed at its end and rolled back on an exception.
 
         Raises UnavailableError, then it was committed or not; AbortedError when another writer came in between.
         """
-        with _our_errors():
-            async with asyncio.timeout(self._limits.write_timeout_seconds), begin_write(self._writers) as connection:
-                yield connection
+        return await self._run(_with(lambda: begin_write(self._writers), work), self._limits.write_timeout_seconds)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Wait for the work that is going on, then close all connections."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._limits.write_timeout_seconds)
         await self._readers.dispose()
         await self._writers.dispose()
+
+    async def _run(self, work: Coroutine[Any, Any, _Result], timeout_seconds: float) -> _Result:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        # Unlike wait_for, this leaves the task alone when the time is up or the waiting is cancelled.
+        done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
+        if not done:
+            raise UnavailableError("the store did not answer in time")
+        return task.result()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        # Reading the exception keeps asyncio from complaining about the tasks that nobody waits for any more.
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AxbridgeError):
+            _log.error("database work failed", detail=type(error).__name__)
+
+
+async def _with(
+    connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+    work: Callable[[AsyncConnection], Awaitable[_Result]],
+) -> _Result:
+    with _our_errors():
+        async with connect() as connection:
+            return await work(connection)
 
 
 @contextmanager
@@ -91,4 +121,4 @@ def _our_errors() -> Iterator[None]:
         raise
     except (exc.DBAPIError, exc.TimeoutError, OSError, TimeoutError) as error:
         _log.warning("database unavailable", error=type(error).__name__, detail=str(getattr(error, "orig", "")))
-        raise UnavailableError("the store can't be reached or did not answer in time") from error
+        raise UnavailableError("the store can't be reached") from error

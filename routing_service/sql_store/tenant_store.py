@@ -35,7 +35,7 @@ class SqlTenantStore:
         self._database = database
 
     async def create(self, tenant: Tenant) -> Tenant:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> Tenant:
             taken = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant.tenant_id)
             if (await connection.execute(taken)).first() is not None:
                 raise AlreadyExistsError(
@@ -44,31 +44,40 @@ class SqlTenantStore:
                     metadata={"tenant_id": tenant.tenant_id},
                 )
             await connection.execute(sa.insert(tenants).values(tenant_values(tenant)))
-        return tenant
+            return tenant
+
+        return await self._database.write(work)
 
     async def get(self, tenant_id: str) -> Tenant | None:
-        async with self._database.reading() as connection:
-            statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
+        statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
+
+        async def work(connection: AsyncConnection) -> Tenant | None:
             row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else read_tenant(row)
+            return None if row is None else read_tenant(row)
+
+        return await self._database.read(work)
 
     async def list_page(self, after: str, limit: int) -> Sequence[Tenant]:
         statement = sa.select(tenants).where(tenants.c.tenant_id > after).order_by(tenants.c.tenant_id).limit(limit)
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
-        return [read_tenant(row) for row in rows]
+
+        async def work(connection: AsyncConnection) -> Sequence[Tenant]:
+            return [read_tenant(row) for row in (await connection.execute(statement)).all()]
+
+        return await self._database.read(work)
 
     async def update(self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool) -> Tenant:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> Tenant:
             current = await locked_tenant(connection, tenant_id, for_change=True)
             in_use = await _profiles_in_use(connection, tenant_id) if with_profiles else []
             changed = change(current, in_use)
             statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
             await connection.execute(statement.values(tenant_values(changed)))
-        return changed
+            return changed
+
+        return await self._database.write(work)
 
     async def delete(self, tenant_id: str) -> None:
-        async with self._database.writing() as connection:
+        async def work(connection: AsyncConnection) -> None:
             await locked_tenant(connection, tenant_id, for_change=True)
             bound = sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id).limit(1)
             if (await connection.execute(bound)).first() is not None:
@@ -78,6 +87,8 @@ class SqlTenantStore:
                     metadata={"tenant_id": tenant_id},
                 )
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
+
+        await self._database.write(work)
 
 
 async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:
