@@ -1,10 +1,13 @@
 """What the event service speaks of: events, decisions, and the call records that follow from them. Pure values."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import orjson
+
+from common.protocol_codes import ResultCode
 
 CALL_KEY_BYTES = 16
 
@@ -151,6 +154,13 @@ class CallRevision:
 
     call: Call
     revision: int
+
+
+def effective_decision(decisions: Sequence[LoggedDecision]) -> LoggedDecision | None:
+    """Of all answers to a call's query, in the order of the queries, the one that counts: the last success, since a
+    query is sent again when an answer got lost, or else the last failure; None when there is none."""
+    successes = [decision for decision in decisions if decision.result == ResultCode.SUCCESS.text]
+    return next(reversed(successes or decisions), None)
 
 
 def call_key(tenant_id: str, session_id: str) -> bytes:

@@ -58,7 +58,7 @@ def fold_distinct(
     state = _state(timeline)
     end = _deciding_step(timeline, state)
     called_number = _called_number(timeline)
-    called_at_us = min((s.at_us for s in timeline.of(EventCode.CALLING_CALLEE)), default=None)
+    called_at_us = timeline.first_at_us(EventCode.CALLING_CALLEE)
     ringing_at_us = _ringing_at(timeline, called_number)
     ended_at_us = _ended_at(timeline, state)
     decision = timeline.decision

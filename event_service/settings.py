@@ -16,37 +16,51 @@ class EventServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AXBRIDGE_EVENTS_", frozen=True, extra="ignore")
 
-    listen: str = Field("127.0.0.1:7702", description="HOST:PORT that gRPC is served on; port 0 takes a free one.")
-    data_dir: Path = Field(Path("axbridge-data"), description="Directory of the SQLite file; made when it is missing.")
+    listen: str = Field(
+        default="127.0.0.1:7702", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
+    )
+    data_dir: Path = Field(
+        default=Path("axbridge-data"), description="Directory of the SQLite file; made when it is missing."
+    )
     database_url: str = Field(
-        "",
+        default="",
         description="`sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`; "
         "empty: the file `events.db` in the data directory.",
     )
     partition_count: int = Field(
-        16,
+        default=16,
         ge=1,
         le=1024,
         description="Partitions of the log. A log keeps the number that it was created with.",
     )
     max_queued_events: int = Field(
-        20_000,
+        default=20_000,
         ge=MAX_BATCH_ITEMS,
         description="Most events and decisions that wait to be written; more are refused with RESOURCE_EXHAUSTED.",
     )
     max_queued_mebibytes: int = Field(
-        128, ge=32, description="Most MiB that wait to be written; more are refused with RESOURCE_EXHAUSTED."
+        default=128, ge=32, description="Most MiB that wait to be written; more are refused with RESOURCE_EXHAUSTED."
     )
     max_group_events: int = Field(
-        512, ge=1, description="A transaction takes further requests while it has fewer events and decisions than this."
+        default=512,
+        ge=1,
+        description="A transaction takes further requests while it has fewer events and decisions than this.",
     )
     quarantine_max_messages: int = Field(
-        10_000, ge=1, description="Most messages in the quarantine; the oldest are dropped for new ones, and counted."
+        default=10_000,
+        ge=1,
+        description="Most messages in the quarantine; the oldest are dropped for new ones, and counted.",
     )
-    quarantine_max_mebibytes: int = Field(64, ge=1, description="Most MiB of bodies in the quarantine, likewise.")
-    drain_seconds: float = Field(10.0, gt=0, description="How long calls in flight may take when the service stops.")
-    log_level: str = Field("info", description="Least level that is logged: debug, info, warning or error.")
-    log_format: str = Field("auto", description="`json`, `console`, or `auto`: console on a terminal, JSON otherwise.")
+    quarantine_max_mebibytes: int = Field(
+        default=64, ge=1, description="Most MiB of bodies in the quarantine, likewise."
+    )
+    drain_seconds: float = Field(
+        default=10.0, gt=0, description="How long calls in flight may take when the service stops."
+    )
+    log_level: str = Field(default="info", description="Least level that is logged: debug, info, warning or error.")
+    log_format: str = Field(
+        default="auto", description="`json`, `console`, or `auto`: console on a terminal, JSON otherwise."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "EventServiceSettings":

@@ -6,11 +6,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_service.domain import CallRevision, call_key
 from event_service.ports import CallFilter, CallHistory, CallPosition
 from event_service.sql_errors import translated_errors
-from event_service.sql_rows import call_revision, logged_decision, logged_event
+from event_service.sql_rows import (
+    CALL_COLUMNS,
+    DECISION_COLUMNS,
+    EVENT_COLUMNS,
+    call_revision,
+    logged_decision,
+    logged_event,
+)
 from event_service.sql_schema import calls, decisions, events
 
 # More than a call that is no attack ever has: one reply holds all of a call's events.
-MAX_HISTORY_EVENTS = 2000
+MAX_HISTORY_EVENTS = 1000
 
 
 class SqlCallReader:
@@ -20,16 +27,16 @@ class SqlCallReader:
         self._engine = engine
 
     async def get(self, tenant_id: str, session_id: str) -> CallRevision | None:
-        query = select(calls).where(calls.c.call_key == call_key(tenant_id, session_id))
+        query = select(*CALL_COLUMNS).where(calls.c.call_key == call_key(tenant_id, session_id))
         with translated_errors():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(query)).mappings().first()
-        return None if row is None else call_revision(dict(row))
+                row = (await connection.execute(query)).first()
+        return None if row is None else call_revision(row)
 
     async def list_page(self, which: CallFilter, after: CallPosition | None, limit: int) -> list[CallRevision]:
         conditions = _conditions(which, after)
         if not which.number:
-            query: Select[tuple[object, ...]] = _newest(select(calls).where(*conditions), limit)
+            query: Select[tuple[object, ...]] = _newest(select(*CALL_COLUMNS).where(*conditions), limit)
         else:
             # One walk along each number's index, not one through all of the tenant's calls.
             roles = (calls.c.calling_number, calls.c.access_number, calls.c.called_number)
@@ -37,29 +44,29 @@ class SqlCallReader:
                 select(_newest(select(calls.c.call_key).where(*conditions, role == which.number), limit).subquery())
                 for role in roles
             ]
-            query = _newest(select(calls).where(calls.c.call_key.in_(select(union(*walks).subquery()))), limit)
+            query = _newest(select(*CALL_COLUMNS).where(calls.c.call_key.in_(select(union(*walks).subquery()))), limit)
         with translated_errors():
             async with self._engine.connect() as connection:
-                return [call_revision(dict(row)) for row in (await connection.execute(query)).mappings()]
+                return [call_revision(row) for row in await connection.execute(query)]
 
     async def history(self, tenant_id: str, session_id: str) -> CallHistory | None:
         key = call_key(tenant_id, session_id)
         with translated_errors():
             async with self._engine.connect() as connection:
                 event_rows = await connection.execute(
-                    select(events)
+                    select(*EVENT_COLUMNS)
                     .where(events.c.call_key == key)
                     .order_by(events.c.log_offset)
                     .limit(MAX_HISTORY_EVENTS)
                 )
                 decision_rows = await connection.execute(
-                    select(decisions)
+                    select(*DECISION_COLUMNS)
                     .where(decisions.c.call_key == key)
                     .order_by(decisions.c.received_at_us, decisions.c.decision_hash)
                 )
                 history = CallHistory(
-                    [logged_event(dict(row)) for row in event_rows.mappings()],
-                    [logged_decision(dict(row)) for row in decision_rows.mappings()],
+                    [logged_event(row) for row in event_rows],
+                    [logged_decision(row) for row in decision_rows],
                 )
         return history if history.events or history.decisions else None
 

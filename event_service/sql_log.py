@@ -23,6 +23,10 @@ from event_service.limits import MAX_FOLDED_EVENTS
 from event_service.ports import EventOutcome, LoggedEvent
 from event_service.sql_errors import translated_errors
 from event_service.sql_rows import (
+    CALL_COLUMNS,
+    DECISION_COLUMNS,
+    EVENT_COLUMNS,
+    FOLD_COLUMNS,
     call_revision,
     call_row,
     copy_row,
@@ -34,9 +38,6 @@ from event_service.sql_rows import (
     logged_event,
 )
 from event_service.sql_schema import calls, decisions, events, partition_heads
-
-# The raw body is long, and nothing follows from it.
-_FOLD_COLUMNS = [column for column in events.c if column.name != "raw_body"]
 
 # What an UPDATE sets are the names of its parameters; those of the row that it finds begin with `at_`.
 _AT_EVENT = (events.c.partition_id == bindparam("at_partition")) & (events.c.log_offset == bindparam("at_offset"))
@@ -75,15 +76,14 @@ class SqlEventLog:
         if not 0 <= partition_id < self._partition_count:
             raise InvalidArgumentError("partition_id", f"the log has partitions 0 to {self._partition_count - 1}")
         query = (
-            select(events)
+            select(*EVENT_COLUMNS)
             .where(events.c.partition_id == partition_id, events.c.log_offset > after_offset)
             .order_by(events.c.log_offset)
             .limit(limit)
         )
         with translated_errors():
             async with self._engine.connect() as connection:
-                rows = await connection.execute(query)
-                return [logged_event(dict(row)) for row in rows.mappings()]
+                return [logged_event(row) for row in await connection.execute(query)]
 
     async def heads(self) -> Sequence[int]:
         query = select(partition_heads.c.last_offset).order_by(partition_heads.c.partition_id)
@@ -131,27 +131,28 @@ async def _load_calls(
 ) -> Mapping[bytes, KnownCall]:
     """What is stored of the calls. Their partitions must be locked."""
     known = {key: KnownCall() for key in keys}
-    some_keys = _padded(keys)
-    for row in await _rows(connection, select(calls).where(calls.c.call_key.in_(some_keys))):
-        call = known[row["call_key"]]
+    query: Select[Any] = select(*CALL_COLUMNS).where(calls.c.call_key.in_(_padded(keys)))
+    for row in await connection.execute(query):
+        call = known[row[0]]
         call.record = call_revision(row)
         call.event_count = call.record.call.event_count
     stored = [key for key, call in known.items() if call.record is not None]
     if not stored:
         return known
-    some_keys = _padded(stored)
-    query = select(*_FOLD_COLUMNS).where(events.c.call_key.in_(some_keys), events.c.call_ordinal < MAX_FOLDED_EVENTS)
-    for row in await _rows(connection, query):
-        known[row["call_key"]].events[row["event_hash"]] = logged_event(row)
-    for row in await _rows(connection, select(decisions).where(decisions.c.call_key.in_(some_keys))):
-        known[row["call_key"]].decisions[row["decision_hash"]] = logged_decision(row)
+    some_calls = events.c.call_key.in_(_padded(stored))
+    query = select(*FOLD_COLUMNS).where(some_calls, events.c.call_ordinal < MAX_FOLDED_EVENTS)
+    for row in await connection.execute(query):
+        known[row[0]].events[row[1]] = logged_event(row)
+    query = select(*DECISION_COLUMNS).where(decisions.c.call_key.in_(_padded(stored)))
+    for row in await connection.execute(query):
+        known[row[0]].decisions[row[1]] = logged_decision(row)
     # Of calls with very many events the rest is looked up by name, for repetitions only.
     rest = [(e.key, e.hash) for e in batch if known[e.key].event_count > MAX_FOLDED_EVENTS]
     if rest:
         names = tuple_(events.c.call_key, events.c.event_hash)
-        query = select(*_FOLD_COLUMNS).where(names.in_(rest), events.c.call_ordinal >= MAX_FOLDED_EVENTS)
-        for row in await _rows(connection, query):
-            known[row["call_key"]].events[row["event_hash"]] = logged_event(row)
+        query = select(*FOLD_COLUMNS).where(names.in_(rest), events.c.call_ordinal >= MAX_FOLDED_EVENTS)
+        for row in await connection.execute(query):
+            known[row[0]].events[row[1]] = logged_event(row)
     return known
 
 
@@ -172,10 +173,6 @@ async def _write(connection: AsyncConnection, plan: AppendPlan, partitions: Mapp
     for statement, rows in steps:
         if rows:
             await connection.execute(statement, rows)
-
-
-async def _rows(connection: AsyncConnection, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 def _padded(values: Sequence[Any]) -> Sequence[Any]:

@@ -1,10 +1,11 @@
 """Rows and values: how events, decisions and call records are written into the columns of sql_schema."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 import orjson
+from sqlalchemy import LargeBinary, literal
 
 from event_service.append_plan import NamedDecision, NamedEvent
 from event_service.domain import (
@@ -17,6 +18,7 @@ from event_service.domain import (
     LoggedDecision,
 )
 from event_service.ports import LoggedEvent
+from event_service.sql_schema import calls, decisions, events
 
 US_PER_DAY = 86_400_000_000
 
@@ -44,6 +46,41 @@ _DECISION_TEXTS = (
 )
 _DECISION_NUMBERS = ("binding_revision", "took_us", "max_duration_seconds")
 _CALL_FIELDS = tuple(field.name for field in fields(Call))
+_STATE, _HANGUP_PARTY, _ANOMALIES = (_CALL_FIELDS.index(name) for name in ("state", "hangup_party", "anomalies"))
+
+# What the readers below take, in their order.
+EVENT_COLUMNS = (
+    events.c.call_key,
+    events.c.event_hash,
+    events.c.partition_id,
+    events.c.log_offset,
+    events.c.call_ordinal,
+    events.c.stored_at_us,
+    events.c.received_at_us,
+    events.c.last_received_at_us,
+    events.c.received_count,
+    events.c.conflict,
+    events.c.tenant_id,
+    events.c.session_id,
+    events.c.call_id,
+    events.c.seq,
+    events.c.code,
+    events.c.fields,
+    events.c.content_type,
+    events.c.traceparent,
+    events.c.raw_body,
+)
+# The raw body is long, and nothing follows from it.
+FOLD_COLUMNS = (*EVENT_COLUMNS[:-1], literal(b"", LargeBinary).label("raw_body"))
+DECISION_COLUMNS = (
+    decisions.c.call_key,
+    decisions.c.decision_hash,
+    decisions.c.tenant_id,
+    decisions.c.session_id,
+    decisions.c.received_at_us,
+    decisions.c.fields,
+)
+CALL_COLUMNS = (calls.c.call_key, calls.c.revision, *(calls.c[name] for name in _CALL_FIELDS))
 
 Row = dict[str, Any]
 
@@ -105,35 +142,55 @@ def _copy_columns(logged: LoggedEvent) -> Row:
     }
 
 
-def logged_event(row: Mapping[str, Any]) -> LoggedEvent:
-    """The event of a row of `events`; without its raw body where that was not read."""
-    content = orjson.loads(row["fields"])
-    members = tuple(EventMember(*member) for member in content.pop("members", ()))
-    unknown_fields = tuple((name, text) for name, text in content.pop("unknown_fields", ()))
+def logged_event(row: Sequence[Any]) -> LoggedEvent:
+    """The event of a row that was selected by EVENT_COLUMNS or FOLD_COLUMNS."""
+    # By position: this is done several times for each event, and by name it costs three times as much.
+    (
+        _key,
+        _hash,
+        partition_id,
+        log_offset,
+        call_ordinal,
+        stored_at_us,
+        received_at_us,
+        last_received_at_us,
+        received_count,
+        conflict,
+        tenant_id,
+        session_id,
+        call_id,
+        seq,
+        code,
+        content_json,
+        content_type,
+        traceparent,
+        raw_body,
+    ) = row
+    content = orjson.loads(content_json)
     event = CallEvent(
-        tenant_id=row["tenant_id"],
-        session_id=row["session_id"],
-        code=row["code"],
-        received_at_us=row["received_at_us"],
-        call_id=row["call_id"],
-        seq=row["seq"],
-        members=members,
-        unknown_fields=unknown_fields,
+        tenant_id=tenant_id,
+        session_id=session_id,
+        code=code,
+        received_at_us=received_at_us,
+        call_id=call_id,
+        seq=seq,
+        members=tuple([EventMember(*member) for member in content.pop("members", ())]),
+        unknown_fields=tuple([(name, text) for name, text in content.pop("unknown_fields", ())]),
         form_flags=tuple(content.pop("form_flags", ())),
-        raw_body=row.get("raw_body", b""),
-        content_type=row["content_type"],
-        traceparent=row["traceparent"],
+        raw_body=raw_body,
+        content_type=content_type,
+        traceparent=traceparent,
         **content,
     )
     return LoggedEvent(
         event=event,
-        partition_id=row["partition_id"],
-        log_offset=row["log_offset"],
-        call_ordinal=row["call_ordinal"],
-        received_count=row["received_count"],
-        last_received_at_us=row["last_received_at_us"],
-        stored_at_us=row["stored_at_us"],
-        conflict=row["conflict"],
+        partition_id=partition_id,
+        log_offset=log_offset,
+        call_ordinal=call_ordinal,
+        received_count=received_count,
+        last_received_at_us=last_received_at_us,
+        stored_at_us=stored_at_us,
+        conflict=conflict,
     )
 
 
@@ -165,13 +222,14 @@ def _decision_columns(decision: LoggedDecision) -> Row:
     return {"received_at_us": decision.received_at_us, "fields": orjson.dumps(content).decode()}
 
 
-def logged_decision(row: Mapping[str, Any]) -> LoggedDecision:
-    """The decision of a row of `decisions`."""
-    content = orjson.loads(row["fields"])
+def logged_decision(row: Sequence[Any]) -> LoggedDecision:
+    """The decision of a row that was selected by DECISION_COLUMNS."""
+    _key, _hash, tenant_id, session_id, received_at_us, content_json = row
+    content = orjson.loads(content_json)
     return LoggedDecision(
-        tenant_id=row["tenant_id"],
-        session_id=row["session_id"],
-        received_at_us=row["received_at_us"],
+        tenant_id=tenant_id,
+        session_id=session_id,
+        received_at_us=received_at_us,
         called_numbers=tuple(content.pop("called_numbers", ())),
         **content,
     )
@@ -187,10 +245,10 @@ def call_row(revised: CallRevision, now_us: int) -> Row:
     return row
 
 
-def call_revision(row: Mapping[str, Any]) -> CallRevision:
-    """The record of a row of `calls`."""
-    values = {name: row[name] for name in _CALL_FIELDS}
-    values["state"] = CallState(values["state"])
-    values["hangup_party"] = HangupParty(values["hangup_party"])
-    values["anomalies"] = tuple(orjson.loads(values["anomalies"]))
-    return CallRevision(Call(**values), row["revision"])
+def call_revision(row: Sequence[Any]) -> CallRevision:
+    """The record of a row that was selected by CALL_COLUMNS."""
+    _key, revision, *values = row
+    values[_STATE] = CallState(values[_STATE])
+    values[_HANGUP_PARTY] = HangupParty(values[_HANGUP_PARTY])
+    values[_ANOMALIES] = tuple(orjson.loads(values[_ANOMALIES]))
+    return CallRevision(Call(*values), revision)

@@ -5,11 +5,10 @@ Nothing here depends on the order in which events are given, only on what they s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from common.numbers import DEFAULT_REGION, normalize_number
 from common.protocol_codes import EventCode, MemberState, MemberType, ResultCode
-from event_service.domain import CallEvent, EventMember, LoggedDecision
+from event_service.domain import CallEvent, EventMember, LoggedDecision, effective_decision
 
 # Longer text is no phone number; the record is searched by number, so the columns are bounded.
 MAX_NUMBER_CHARACTERS = 64
@@ -52,78 +51,100 @@ class Step:
 class Timeline:
     """The distinct events and decisions of one call, by their hashes; at least one of either."""
 
+    __slots__ = (
+        "_by_code",
+        "access_number",
+        "answered_at_us",
+        "calling_number",
+        "codes",
+        "decision",
+        "decisions",
+        "ends",
+        "failures",
+        "had_conversation",
+        "is_refused",
+        "routed_numbers",
+        "started_at_us",
+        "steps",
+        "unreached_at_us",
+    )
+
     def __init__(self, events: Mapping[bytes, CallEvent], decisions: Mapping[bytes, LoggedDecision]) -> None:
         ordered = sorted(
             events.items(), key=lambda item: (item[1].received_at_us, _RANK.get(item[1].code, len(_RANK)), item[0])
         )
-        self.steps: Sequence[Step] = tuple(_step(event) for _, event in ordered)
-        self.decisions: Sequence[LoggedDecision] = tuple(
+        self.steps: Sequence[Step] = [_step(event) for _, event in ordered]
+        self.decisions: Sequence[LoggedDecision] = [
             decision for _, decision in sorted(decisions.items(), key=lambda item: (item[1].received_at_us, item[0]))
-        )
+        ]
+        self._by_code: dict[EventCode, list[Step]] = {}
+        for step in self.steps:
+            if step.code is not None:
+                self._by_code.setdefault(step.code, []).append(step)
+        # The protocol's codes that came at all.
+        self.codes = self._by_code.keys()
+        # When the first of all messages was received.
+        self.started_at_us = min([s.at_us for s in self.steps[:1]] + [d.received_at_us for d in self.decisions[:1]])
+        # It depends on the decisions only, so that no event can make a finished call unfinished.
+        self.decision = effective_decision(self.decisions)
+        # Every known answer was a failure, and there was one.
+        self.is_refused = self.decision is not None and self.decision.result != ResultCode.SUCCESS.text
+        self.calling_number, self.access_number, self.routed_numbers = self._numbers()
+        # The callee was reached.
+        self.had_conversation = not self.codes.isdisjoint(CONVERSATION_CODES)
+        # The events that say that the whole call is over.
+        self.ends = self.of(*END_CODES)
+        self.failures = self._failures()
+        # When the last of the members failed; None while there is somebody left to try. How many there are is known
+        # from the decision; without one, the first failure counts as the last.
+        needed = max(1, len(self.routed_numbers))
+        self.unreached_at_us = self.failures[needed - 1].at_us if len(self.failures) >= needed else None
+        # The first sign that the callee went off hook.
+        answers = self.of(EventCode.CALLEE_ANSWERED, EventCode.CONVERSATION_STARTED)
+        self.answered_at_us = answers[0].at_us if answers else None
 
-    def of(self, *codes: EventCode) -> list[Step]:
+    def of(self, *codes: EventCode) -> Sequence[Step]:
         """The steps with one of these codes, in order."""
         if self.codes.isdisjoint(codes):
             return []
+        if len(codes) == 1:
+            return self._by_code[codes[0]]
         return [step for step in self.steps if step.code in codes]
 
-    @cached_property
-    def codes(self) -> frozenset[EventCode]:
-        """The protocol's codes that came at all."""
-        return frozenset(step.code for step in self.steps if step.code is not None)
+    def first_at_us(self, code: EventCode) -> int | None:
+        """When the first event with this code was received, None when there is none."""
+        steps = self._by_code.get(code)
+        return steps[0].at_us if steps else None
 
     @property
-    def started_at_us(self) -> int:
-        """When the first of all messages was received."""
-        first_event = [step.at_us for step in self.steps[:1]]
-        return min(first_event + [decision.received_at_us for decision in self.decisions[:1]])
+    def has_pending_attempt(self) -> bool:
+        """Whether somebody was called and not yet reported as not reached."""
+        attempts = self.of(*ATTEMPT_CODES)
+        failed = {step.callee for step in self.failures if step.callee}
+        unnamed_failures = sum(not step.callee for step in self.failures)
+        if pending := {step.callee for step in attempts if step.callee} - failed:
+            # An unnamed failure may well be the named attempt's.
+            return len(pending) > unnamed_failures
+        calls = sum(step.code is EventCode.CALLING_CALLEE and not step.callee for step in attempts)
+        return calls > unnamed_failures
 
-    @cached_property
-    def decision(self) -> LoggedDecision | None:
-        """The answer that counts: the last success, since a query is sent again when an answer got lost, or else the
-        last failure. It depends on the decisions only, so that no event can make a finished call unfinished."""
-        successes = [d for d in self.decisions if d.result == ResultCode.SUCCESS.text]
-        return next(reversed(successes or self.decisions), None)
+    def _numbers(self) -> tuple[str, str, tuple[str, ...]]:
+        """A, X, and the numbers that the platform was told to call, each once and in order; in normal form, empty where
+        not known. Events don't tell X."""
+        decision = self.decision
+        calling_number = access_number = ""
+        routed: tuple[str, ...] = ()
+        if decision is not None:
+            region = decision.default_region
+            calling_number = normal_number(decision.calling_number, region)
+            access_number = normal_number(decision.access_number, region)
+            if not self.is_refused:
+                routed = tuple(dict.fromkeys(normal_number(number, region) for number in decision.called_numbers))
+        if not calling_number:
+            calling_number = next(filter(None, (_caller_of(step.event) for step in self.steps)), "")
+        return calling_number, access_number, routed
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether every known answer was a failure, and there was one."""
-        return self.decision is not None and self.decision.result != ResultCode.SUCCESS.text
-
-    @cached_property
-    def calling_number(self) -> str:
-        """A in normal form, from the query or else from the members of the events; empty: not known."""
-        if self.decision is not None and self.decision.calling_number:
-            return normal_number(self.decision.calling_number, self.decision.default_region)
-        return next(filter(None, (_caller_of(step.event) for step in self.steps)), "")
-
-    @cached_property
-    def access_number(self) -> str:
-        """X in normal form, from the query; empty: not known, since events don't tell."""
-        if self.decision is None:
-            return ""
-        return normal_number(self.decision.access_number, self.decision.default_region)
-
-    @cached_property
-    def routed_numbers(self) -> tuple[str, ...]:
-        """The numbers that the platform was told to call, in order and in normal form, each once."""
-        if self.decision is None or self.is_refused:
-            return ()
-        region = self.decision.default_region
-        return tuple(dict.fromkeys(normal_number(number, region) for number in self.decision.called_numbers))
-
-    @property
-    def had_conversation(self) -> bool:
-        """Whether the callee was reached."""
-        return not self.codes.isdisjoint(CONVERSATION_CODES)
-
-    @cached_property
-    def ends(self) -> list[Step]:
-        """The events that say that the whole call is over."""
-        return self.of(*END_CODES)
-
-    @cached_property
-    def failures(self) -> list[Step]:
+    def _failures(self) -> list[Step]:
         """One step for each callee that could not be reached (code 30), in order. A failure that names nobody counts
         as one of its own."""
         failed: list[Step] = []
@@ -135,36 +156,11 @@ class Timeline:
                 seen.add(step.callee)
         return failed
 
-    @cached_property
-    def unreached_at_us(self) -> int | None:
-        """When the last of the members failed; None while there is somebody left to try.
-
-        How many there are is known from the decision; without one, the first failure counts as the last.
-        """
-        needed = max(1, len(self.routed_numbers))
-        return self.failures[needed - 1].at_us if len(self.failures) >= needed else None
-
-    @property
-    def has_pending_attempt(self) -> bool:
-        """Whether somebody was called and not yet reported as not reached."""
-        attempts = self.of(*ATTEMPT_CODES)
-        failed = {step.callee for step in self.failures if step.callee}
-        if any(step.callee and step.callee not in failed for step in attempts):
-            # An unnamed failure may well be the named attempt's.
-            unnamed_failures = sum(not step.callee for step in self.failures)
-            return len({step.callee for step in attempts if step.callee} - failed) > unnamed_failures
-        calls = sum(step.code is EventCode.CALLING_CALLEE and not step.callee for step in attempts)
-        return calls > sum(not step.callee for step in self.failures)
-
-    @cached_property
-    def answered_at_us(self) -> int | None:
-        """The first sign that the callee went off hook."""
-        answers = self.of(EventCode.CALLEE_ANSWERED, EventCode.CONVERSATION_STARTED)
-        return answers[0].at_us if answers else None
-
 
 def normal_number(text: str, region: str) -> str:
     """The number in normal form; text that is no number stays as it is, bounded in length."""
+    if not text:
+        return ""
     if len(text) > MAX_NUMBER_CHARACTERS:
         return text[:MAX_NUMBER_CHARACTERS]
     try:

@@ -1,0 +1,101 @@
+"""`python -m event_service`: puts the parts together and runs them until SIGTERM or SIGINT."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc.aio
+from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.clock import SystemClock
+from common.errors import AxbridgeError
+from common.grpc_server import GrpcServerOptions, running_server
+from common.lifecycle import announce, run, stop_requested
+from common.logs import configure_logging, get_logger
+from common.sql import open_engine
+from event_service.durability import check_durability
+from event_service.group_commit import GroupCommitter, GroupLimits
+from event_service.migrate import check_schema, migrate
+from event_service.service import CallQueries, EventIntake, QuarantineDesk
+from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
+from event_service.settings import EventServiceSettings
+from event_service.sql_calls import SqlCallReader
+from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
+
+MEBIBYTE = 1024 * 1024
+
+
+async def serve(settings: EventServiceSettings) -> int:
+    log = get_logger("event_service")
+    stop = stop_requested()
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(_database(settings))
+        partition_count = await create_partitions(engine, settings.partition_count)
+        if partition_count != settings.partition_count:
+            log.warning("the log keeps its partitions", partitions=partition_count, wanted=settings.partition_count)
+        committer = GroupCommitter(
+            SqlEventLog(engine, clock, partition_count),
+            GroupLimits(
+                max_queued_items=settings.max_queued_events,
+                max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
+                max_group_items=settings.max_group_events,
+            ),
+        )
+        quarantine = SqlQuarantine(
+            engine,
+            QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
+        )
+        events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock))
+        calls = CallServicer(CallQueries(SqlCallReader(engine)))
+
+        def add_servicers(server: grpc.aio.Server) -> None:
+            event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+            call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
+
+        await stack.enter_async_context(committer.running())
+        options = GrpcServerOptions(listen=settings.listen, drain_seconds=settings.drain_seconds)
+        server = await stack.enter_async_context(running_server(options, add_servicers, SERVICE_NAMES))
+        announce("event_service", server.address)
+        await stop.wait()
+        log.info("stopping")
+    return 0
+
+
+@asynccontextmanager
+async def _database(settings: EventServiceSettings) -> AsyncIterator[AsyncEngine]:
+    """The database, ready for use. The embedded one is brought up to date here; a shared one by its operators."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.effective_database_url)
+    try:
+        if engine.dialect.name == "sqlite":
+            await migrate(engine)
+        await check_schema(engine)
+        await check_durability(engine)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def main() -> int:
+    try:
+        settings = EventServiceSettings()
+    except ValidationError as error:
+        configure_logging("event_service")
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            get_logger("event_service").error("bad setting", name=f"AXBRIDGE_EVENTS_{name}", problem=problem["msg"])
+        return 2
+    configure_logging("event_service", level=settings.log_level, log_format=settings.log_format)
+    try:
+        return run(lambda: serve(settings))
+    except (AxbridgeError, OSError) as error:
+        get_logger("event_service").error("can't start", problem=str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Group commit: requests that come in while a transaction runs share the next one.
+
+A commit to disk costs the same for one event and for hundreds, so the log is kept busy with as large a group as has
+gathered, and nobody waits for a timer. What waits is bounded; what does not fit is refused at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from common.errors import AxbridgeError, InvalidArgumentError, ResourceExhaustedError, UnavailableError
+from common.logs import get_logger
+from event_service.domain import CallEvent, LoggedDecision
+from event_service.ports import EventLog, EventOutcome, EventStatus
+
+_log = get_logger(__name__)
+
+# What a message takes in memory beside its body and texts.
+_MESSAGE_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """Bounds: of what waits, and of what one transaction takes. A group takes further requests while it has fewer than
+    `max_group_items`; a request is never divided."""
+
+    max_queued_items: int = 20_000
+    max_queued_bytes: int = 128 * 1024 * 1024
+    max_group_items: int = 512
+
+
+@dataclass(slots=True)
+class _Request:
+    events: Sequence[CallEvent]
+    decisions: Sequence[LoggedDecision]
+    size_bytes: int
+    outcomes: asyncio.Future[Sequence[EventOutcome]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def items(self) -> int:
+        return len(self.events) + len(self.decisions)
+
+
+class GroupCommitter:
+    """Appends to a log in groups, in the order of the requests. Use it inside `running()`."""
+
+    def __init__(self, log: EventLog, limits: GroupLimits) -> None:
+        self._event_log = log
+        self._limits = limits
+        self._queue: deque[_Request] = deque()
+        self._queued_items = 0
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._accepting = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Take requests while the context is open; at its end what waits is still written."""
+        self._accepting = True
+        writer = asyncio.create_task(self._write_groups(), name="group commit")
+        try:
+            yield
+        finally:
+            self._accepting = False
+            self._wake.set()
+            await writer
+
+    async def append(
+        self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision] = ()
+    ) -> Sequence[EventOutcome]:
+        """As `EventLog.append`, within a group. Messages must have passed the limits.
+
+        An event that the store can't hold has the outcome INVALID and fails nobody else. A caller that is cancelled
+        while the group is written does not stop it. Raises ResourceExhaustedError at once when too much waits: then
+        nothing was stored. Decisions on their own get half of the room, so that they never crowd out events.
+        """
+        if not self._accepting:
+            raise UnavailableError("the event service is stopping")
+        request = _Request(events, decisions, _size_of(events, decisions))
+        share = 1 if events else 2
+        if self._queue and (
+            self._queued_items + request.items > self._limits.max_queued_items // share
+            or self._queued_bytes + request.size_bytes > self._limits.max_queued_bytes // share
+        ):
+            raise ResourceExhaustedError("too many events wait to be written", reason="EVENT_QUEUE_FULL")
+        self._queue.append(request)
+        self._queued_items += request.items
+        self._queued_bytes += request.size_bytes
+        self._wake.set()
+        return await request.outcomes
+
+    async def _write_groups(self) -> None:
+        while self._accepting or self._queue:
+            if group := self._take_group():
+                await self._write(group)
+            elif self._accepting:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take_group(self) -> list[_Request]:
+        group: list[_Request] = []
+        items = 0
+        while self._queue and items < self._limits.max_group_items:
+            request = self._queue.popleft()
+            self._queued_items -= request.items
+            self._queued_bytes -= request.size_bytes
+            # Whoever no longer waits for the answer sends it again.
+            if not request.outcomes.cancelled():
+                group.append(request)
+                items += request.items
+        return group
+
+    async def _write(self, group: Sequence[_Request]) -> None:
+        events = [event for request in group for event in request.events]
+        decisions = [decision for request in group for decision in request.decisions]
+        try:
+            outcomes = await self._event_log.append(events, decisions)
+        except UnavailableError as error:
+            _fail(group, error)
+        except Exception as error:  # noqa: BLE001 - handed to those who wait
+            # The trouble may be with one of the requests: it must not fail its neighbours.
+            if len(group) == 1:
+                await self._write_apart(group[0], error)
+            else:
+                for request in group:
+                    await self._write([request])
+        else:
+            position = 0
+            for request in group:
+                _succeed(request, outcomes[position : position + len(request.events)])
+                position += len(request.events)
+
+    async def _write_apart(self, request: _Request, error: Exception) -> None:
+        """Write a request that the log refused message by message, if that is what may help."""
+        if not isinstance(error, InvalidArgumentError):
+            _fail([request], error)
+            return
+        outcomes: list[EventOutcome] = []
+        try:
+            for event in request.events:
+                outcomes.append(await self._append_one(event))
+            for decision in request.decisions:
+                await self._append_decision(decision)
+        except Exception as other:  # noqa: BLE001 - handed to those who wait
+            _fail([request], other)
+        else:
+            _succeed(request, outcomes)
+
+    async def _append_one(self, event: CallEvent) -> EventOutcome:
+        try:
+            return (await self._event_log.append([event], []))[0]
+        except InvalidArgumentError as error:
+            _log.error("an event can't be stored", error=error.message, tenant_id=event.tenant_id)
+            return EventOutcome(EventStatus.INVALID, error=error.message)
+
+    async def _append_decision(self, decision: LoggedDecision) -> None:
+        try:
+            await self._event_log.append([], [decision])
+        except InvalidArgumentError as error:
+            _log.error("a decision can't be stored", error=error.message, tenant_id=decision.tenant_id)
+
+
+def _size_of(events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> int:
+    # The parsed fields are about as long as the body that they were read from.
+    return _MESSAGE_BYTES * (len(events) + len(decisions)) + 2 * sum(len(event.raw_body) for event in events)
+
+
+def _succeed(request: _Request, outcomes: Sequence[EventOutcome]) -> None:
+    if not request.outcomes.done():
+        request.outcomes.set_result(outcomes)
+
+
+def _fail(group: Sequence[_Request], error: Exception) -> None:
+    if not isinstance(error, AxbridgeError):
+        _log.error("a group could not be written", exc_info=error)
+    for request in group:
+        if not request.outcomes.done():
+            request.outcomes.set_exception(error)

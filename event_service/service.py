@@ -1,0 +1,273 @@
+"""What the event service does: take events in, show calls, keep what is no event."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import orjson
+
+from common.clock import Clock, to_microseconds
+from common.errors import InvalidArgumentError, NotFoundError
+from common.numbers import DEFAULT_REGION, is_region, normalize_number
+from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision, call_key
+from event_service.limits import (
+    MAX_BATCH_ITEMS,
+    MAX_IDENTIFIER_CHARACTERS,
+    MAX_RAW_BODY_BYTES,
+    check_decision,
+    check_event,
+    check_text,
+)
+from event_service.ports import (
+    CallFilter,
+    CallHistory,
+    CallPosition,
+    CallReader,
+    EventOutcome,
+    EventStatus,
+    Quarantine,
+    QuarantinedMessage,
+)
+
+MAX_PAGE_SIZE = 1000
+DEFAULT_PAGE_SIZE = 100
+# Of the bodies of quarantined messages in one reply; above the largest of them.
+MAX_PAGE_BYTES = 16 * 1024 * 1024
+
+
+class Appender(Protocol):
+    """Where events go: the log, or what groups requests before it."""
+
+    async def append(self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> Sequence[EventOutcome]:
+        """See `EventLog.append` and `GroupCommitter.append`."""
+        ...
+
+
+class EventIntake:
+    """Takes what the gateway received."""
+
+    def __init__(self, appender: Appender, clock: Clock) -> None:
+        self._appender = appender
+        self._clock = clock
+
+    async def publish(self, events: Sequence[CallEvent]) -> list[EventOutcome]:
+        """Store events; one outcome for each, after they are on disk. What can't be stored fails on its own.
+
+        An event without a receive time was received now. Raises ResourceExhaustedError or UnavailableError when none
+        of them was stored, InvalidArgumentError for a request that is too large.
+        """
+        _check_batch("events", len(events))
+        outcomes: list[EventOutcome | None] = [None] * len(events)
+        valid: list[tuple[int, CallEvent]] = []
+        for position, event in enumerate(events):
+            if event.received_at_us == 0:
+                event = replace(event, received_at_us=to_microseconds(self._clock.now()))
+            try:
+                check_event(event)
+            except InvalidArgumentError as error:
+                outcomes[position] = EventOutcome(EventStatus.INVALID, error=error.message)
+            else:
+                valid.append((position, event))
+        if valid:
+            stored = await self._appender.append([event for _, event in valid], ())
+            for (position, _), outcome in zip(valid, stored, strict=True):
+                outcomes[position] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def record_decisions(self, decisions: Sequence[LoggedDecision]) -> None:
+        """Store answers to queries. Raises InvalidArgumentError naming the first that can't be stored (then none is),
+        ResourceExhaustedError, UnavailableError."""
+        _check_batch("decisions", len(decisions))
+        for position, decision in enumerate(decisions):
+            check_decision(decision, f"decisions[{position}]")
+        if decisions:
+            await self._appender.append((), decisions)
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Which calls to list. `number` in any usual writing; `page_size` 0: the default."""
+
+    tenant_id: str
+    number: str = ""
+    default_region: str = ""
+    states: frozenset[CallState] = frozenset()
+    started_from_us: int | None = None
+    started_before_us: int | None = None
+    page_size: int = 0
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """One page of calls, and the token of the next one; empty: this was the last."""
+
+    calls: Sequence[CallRevision]
+    next_page_token: str
+
+
+class CallQueries:
+    """Shows a tenant's calls."""
+
+    def __init__(self, reader: CallReader) -> None:
+        self._reader = reader
+
+    async def get(self, tenant_id: str, session_id: str) -> CallRevision:
+        """One call. Raises NotFoundError, InvalidArgumentError."""
+        _check_call_name(tenant_id, session_id)
+        found = await self._reader.get(tenant_id, session_id)
+        if found is None:
+            raise NotFoundError("nothing is known of this call")
+        return found
+
+    async def list_calls(self, query: CallQuery) -> CallPage:
+        """A page of calls, newest first. Raises InvalidArgumentError naming the field."""
+        _check_identifier("tenant_id", query.tenant_id)
+        which = CallFilter(
+            tenant_id=query.tenant_id,
+            number=_wanted_number(query.number, query.default_region),
+            states=query.states,
+            started_from_us=query.started_from_us,
+            started_before_us=query.started_before_us,
+        )
+        size = _page_size(query.page_size)
+        after = _position(query.page_token, which) if query.page_token else None
+        # One more than asked for tells whether there is another page.
+        found = await self._reader.list_page(which, after, size + 1)
+        more = len(found) > size
+        calls = found[:size]
+        return CallPage(calls, _page_token(calls[-1], which) if more else "")
+
+    async def history(self, tenant_id: str, session_id: str) -> CallHistory:
+        """A call's events in the order of the log, and its decisions. Raises NotFoundError, InvalidArgumentError."""
+        _check_call_name(tenant_id, session_id)
+        found = await self._reader.history(tenant_id, session_id)
+        if found is None:
+            raise NotFoundError("nothing is known of this call")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """One page of quarantined messages, and the token of the next one; empty: this was the last."""
+
+    messages: Sequence[QuarantinedMessage]
+    next_page_token: str
+
+
+class QuarantineDesk:
+    """Keeps messages that could not be taken as events, for operators to look at."""
+
+    def __init__(self, quarantine: Quarantine, clock: Clock) -> None:
+        self._quarantine = quarantine
+        self._clock = clock
+
+    async def keep(self, messages: Sequence[QuarantinedMessage]) -> int:
+        """Store messages; how many old ones were dropped for them. Raises InvalidArgumentError naming the field."""
+        _check_batch("messages", len(messages))
+        for position, message in enumerate(messages):
+            name = f"messages[{position}]"
+            check_text(f"{name}.reason", message.reason)
+            check_text(f"{name}.tenant_id", message.tenant_id)
+            check_text(f"{name}.content_type", message.content_type)
+            if len(message.raw_body) > MAX_RAW_BODY_BYTES:
+                raise InvalidArgumentError(f"{name}.raw_body", f"longer than {MAX_RAW_BODY_BYTES} bytes")
+            if not 0 <= message.received_at_us < 1 << 63:
+                raise InvalidArgumentError(f"{name}.received_at_us", "not microseconds since 1970 UTC")
+        now_us = to_microseconds(self._clock.now())
+        return await self._quarantine.add(
+            [replace(message, received_at_us=message.received_at_us or now_us) for message in messages]
+        )
+
+    async def list_messages(self, tenant_id: str, page_size: int, page_token: str) -> QuarantinePage:
+        """A page of messages, oldest first. Raises InvalidArgumentError naming the field."""
+        check_text("tenant_id", tenant_id)
+        size = _page_size(page_size)
+        try:
+            after_id = int(page_token) if page_token else 0
+        except ValueError as error:
+            raise InvalidArgumentError("page_token", "not from a previous page") from error
+        if not 0 <= after_id < 1 << 63:
+            raise InvalidArgumentError("page_token", "not from a previous page")
+        found = await self._quarantine.list_page(tenant_id, after_id, size + 1)
+        messages = list(_fitting(found[:size]))
+        return QuarantinePage(messages, str(messages[-1].message_id) if len(found) > len(messages) else "")
+
+    async def delete(self, message_ids: Sequence[int]) -> int:
+        """Remove messages; how many there were."""
+        _check_batch("message_ids", len(message_ids))
+        return await self._quarantine.delete(message_ids) if message_ids else 0
+
+
+def _fitting(messages: Iterable[QuarantinedMessage]) -> Iterator[QuarantinedMessage]:
+    """The first messages, as many as fit into a reply; at least one."""
+    size_bytes = 0
+    for message in messages:
+        size_bytes += len(message.raw_body)
+        if size_bytes > MAX_PAGE_BYTES:
+            return
+        yield message
+
+
+def _check_batch(field: str, count: int) -> None:
+    if count > MAX_BATCH_ITEMS:
+        raise InvalidArgumentError(field, f"more than {MAX_BATCH_ITEMS} in one request")
+
+
+def _check_identifier(field: str, text: str) -> None:
+    if not text:
+        raise InvalidArgumentError(field, "is missing")
+    check_text(field, text, MAX_IDENTIFIER_CHARACTERS)
+
+
+def _check_call_name(tenant_id: str, session_id: str) -> None:
+    _check_identifier("tenant_id", tenant_id)
+    _check_identifier("session_id", session_id)
+
+
+def _wanted_number(number: str, region: str) -> str:
+    if region and not is_region(region):
+        raise InvalidArgumentError("default_region", "not a region code such as CN")
+    if not number:
+        return ""
+    try:
+        return normalize_number(number, region or DEFAULT_REGION)
+    except ValueError as error:
+        raise InvalidArgumentError("number", str(error)) from error
+
+
+def _page_size(page_size: int) -> int:
+    if not 0 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidArgumentError("page_size", f"1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}")
+    return page_size or DEFAULT_PAGE_SIZE
+
+
+def _page_token(last: CallRevision, which: CallFilter) -> str:
+    key = call_key(last.call.tenant_id, last.call.session_id)
+    content = orjson.dumps([last.call.started_at_us, key.hex(), _fingerprint(which)])
+    return base64.urlsafe_b64encode(content).decode()
+
+
+def _position(page_token: str, which: CallFilter) -> CallPosition:
+    try:
+        started_at_us, key, fingerprint = orjson.loads(base64.urlsafe_b64decode(page_token.encode()))
+        position = CallPosition(int(started_at_us), bytes.fromhex(key))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise InvalidArgumentError("page_token", "not from a previous page") from error
+    if fingerprint != _fingerprint(which):
+        raise InvalidArgumentError("page_token", "from a list with other filters")
+    return position
+
+
+def _fingerprint(which: CallFilter) -> str:
+    content = [
+        which.tenant_id,
+        which.number,
+        sorted(state.value for state in which.states),
+        which.started_from_us,
+        which.started_before_us,
+    ]
+    return hashlib.blake2b(orjson.dumps(content), digest_size=8).hexdigest()
