@@ -16,6 +16,9 @@ class ProtocolCode(Enum):
         self.english = english
         self.chinese = chinese
 
+    # There is one object per member. Enum's own hash is a Python function, and slow for sets of codes.
+    __hash__ = object.__hash__
+
     @classmethod
     def lookup(cls, text: str) -> Self | None:
         """The member with this wire value, or None for one that the protocol does not name."""
