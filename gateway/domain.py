@@ -1,6 +1,7 @@
 """What the gateway speaks about: the platform's messages, our answers, and how each is written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from common.protocol_codes import ConnectionType, RecordType, ResultCode, RingbackMode
@@ -128,8 +129,9 @@ NO_ATTRIBUTES = CallAttributes()
 class QueryAnswer:
     """The answer to a query. The first six are mandatory in the protocol and always written.
 
-    `reason` is an addition of this project: one English phrase that names the field of a request that is wrong. It is
-    written only with result 1001, so that whoever connects a platform sees what to mend.
+    `reason` is an addition of this project: one English phrase that names the field of a request that is wrong, so that
+    whoever connects a platform sees what to mend. It is written only when it is set, which no answer to a sound query
+    has.
     """
 
     session_id: str
@@ -153,3 +155,74 @@ class AnswerStyle:
 
 
 DEFAULT_STYLE = AnswerStyle()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """What the routing service decided about a query, or what stands for it when it could not be asked.
+
+    `direction` and `decision_source` are the contract's names without prefix (`A_TO_B`, `CACHE`), empty for none.
+    `style` is None when the decision does not say; the gateway then takes what it knows of the tenant.
+    """
+
+    result: ResultCode
+    charge_ext: str = ""
+    members: tuple[Member, ...] = ()
+    attributes: CallAttributes = NO_ATTRIBUTES
+    style: AnswerStyle | None = None
+    reason: str = ""
+    binding_id: str = ""
+    binding_revision: int = 0
+    direction: str = ""
+    decision_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """What the gateway needs to know of an enterprise. `failure_prompts` go by result code, or `default`."""
+
+    tenant_id: str
+    style: AnswerStyle = DEFAULT_STYLE
+    default_region: str = ""
+    charge_ext: str = ""
+    failure_prompts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a message came in: the time (microseconds since 1970 UTC), the body and the Content-Type header."""
+
+    received_at_us: int
+    raw_body: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event on its way to the log. `default_region` is the tenant's, empty when it is not known."""
+
+    event: Event
+    receipt: Receipt
+    default_region: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMessage:
+    """A message on its way to the quarantine: why it is no event, and whose it is as far as that can be read."""
+
+    receipt: Receipt
+    reason: str
+    tenant_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredQuery:
+    """A query and the answer that the platform was given, for the call's record."""
+
+    query: Query
+    decision: RouteDecision
+    received_at_us: int
+    took_us: int
+    default_region: str = ""
+    traceparent: str = ""

@@ -13,6 +13,8 @@ from gateway.domain import Event, Message, MessageForm, Query, QueryAnswer
 
 # Ids are indexed and stored; nothing longer is one.
 MAX_ID_LENGTH = 256
+# More are only in the raw body.
+MAX_UNKNOWN_FIELDS = 256
 
 _QUERY_FIELDS = ("sid", "vccId", "callId", "seq", "method", "callingNumber", "accessNumber")
 _EVENT_FIELDS = (
@@ -108,6 +110,10 @@ def _event(form: MessageForm, table: FieldTable) -> Event:
     flags += _doubts(texts)
     get = texts.get
     user_list = read_members(table.known.get("userList"))
+    unknown_fields = table.unknown_texts() + user_list.unknown_fields
+    if len(unknown_fields) > MAX_UNKNOWN_FIELDS:
+        unknown_fields = unknown_fields[:MAX_UNKNOWN_FIELDS]
+        flags.append("length:unknown_fields")
     return Event(
         texts["sid"],
         texts["vccId"],
@@ -122,7 +128,7 @@ def _event(form: MessageForm, table: FieldTable) -> Event:
         user_list.members,
         get("msServer", ""),
         get("filePath", ""),
-        table.unknown_texts() + user_list.unknown_fields,
+        unknown_fields,
         (*flags, *user_list.form_flags),
     )
 

@@ -2,7 +2,6 @@
 
 import orjson
 
-from common.protocol_codes import ResultCode
 from gateway.codec.outgoing import (
     event_member_pairs,
     member_pairs,
@@ -31,7 +30,7 @@ def write_answer(answer: QueryAnswer, style: AnswerStyle) -> bytes:
         fields["userList"] = users if style.plain_json_list else {"user": users}
     if attributes is not NO_ATTRIBUTES:
         fields.update(pairs_after_members(attributes))
-    if answer.reason and answer.result is ResultCode.MALFORMED_REQUEST:
+    if answer.reason:
         fields["reason"] = answer.reason
     return orjson.dumps(fields)
 

@@ -1,6 +1,5 @@
 """Answers and requests as XML, written directly: no tree is built for what is always the same."""
 
-from common.protocol_codes import ResultCode
 from gateway.codec.outgoing import (
     PROMPT_FIELDS,
     Pairs,
@@ -38,7 +37,7 @@ def write_answer(request_root: str, answer: QueryAnswer, style: AnswerStyle) -> 
         optional += f"<userList>{users}</userList>"
     if attributes is not NO_ATTRIBUTES:
         optional += _elements(pairs_after_members(attributes), nested)
-    if answer.reason and answer.result is ResultCode.MALFORMED_REQUEST:
+    if answer.reason:
         optional += f"<reason>{escape(answer.reason)}</reason>"
     return (
         f"{_DECLARATION}<{root}><sid>{escape(answer.session_id)}</sid><vccId>{escape(answer.tenant_id)}</vccId>"

@@ -1,0 +1,126 @@
+"""`python -m gateway`: wiring only."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import ValidationError
+
+from common.clock import SystemClock
+from common.grpc_channel import open_channel
+from common.lifecycle import announce, run, stop_requested
+from common.logs import configure_logging, get_logger
+from gateway.coalescer import CoalescerLimits
+from gateway.decisions import DecisionBuffer, DecisionLimits
+from gateway.event_client import DecisionClient, EventClient, QuarantineClient
+from gateway.handlers import CallHandler, CallLimits, HealthHandler
+from gateway.http import HttpOptions, build_app, running_http
+from gateway.readiness import Backend, Readiness, health_check
+from gateway.routing_client import RoutingClient, TenantClient
+from gateway.service import EventBudgets, EventService, QueryService
+from gateway.settings import GatewaySettings
+from gateway.tenants import DirectoryLimits, TenantDirectory
+from gateway.tracked_tasks import TrackedTasks
+
+NAME = "gateway"
+_RECORD_TIMEOUT_SECONDS = 5.0
+_LAST_FLUSH_SECONDS = 2.0
+
+_log = get_logger(__name__)
+
+
+async def serve(settings: GatewaySettings) -> int:
+    """Serve until SIGTERM or SIGINT, then drain: not ready, no new connections, requests, batches, records."""
+    stop = stop_requested()
+    clock = SystemClock()
+    async with open_channel(settings.routing_target) as routing, open_channel(settings.events_target) as events:
+        directory = TenantDirectory(
+            TenantClient(routing, settings.tenant_timeout_seconds),
+            DirectoryLimits(refresh_seconds=settings.tenant_refresh_seconds),
+            clock,
+        )
+        decisions = DecisionBuffer(
+            DecisionClient(events, _RECORD_TIMEOUT_SECONDS), DecisionLimits(capacity=settings.max_buffered_decisions)
+        )
+        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), clock)
+        publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), clock)
+        budgets = EventBudgets(settings.event_budget_seconds, settings.tenant_timeout_seconds)
+        tasks = TrackedTasks()
+        calls = CallHandler(
+            QueryService(resolver, directory, decisions, clock, settings.query_budget_seconds),
+            EventService(publisher, directory, QuarantineClient(events), clock, budgets),
+            tasks,
+            clock,
+            CallLimits(settings.body_timeout_seconds, settings.event_retry_after_seconds),
+        )
+        backends = (Backend("routing_service", health_check(routing)), Backend("event_service", health_check(events)))
+        readiness = Readiness(backends)
+        background = (
+            directory.keep_fresh(),
+            decisions.keep_flushing(),
+            *(backend.keep_checking() for backend in backends),
+        )
+        options = HttpOptions(settings.listen, settings.keepalive_seconds, settings.drain_seconds)
+        async with _running(stop, *background):
+            async with running_http(build_app(calls, HealthHandler(readiness)), options) as address:
+                announce(NAME, address)
+                _log.info("listening", address=address)
+                await stop.wait()
+                readiness.is_draining = True
+                _log.info("stopping")
+            lost = await tasks.drain(settings.drain_seconds)
+            if lost:
+                _log.warning("events were given up", count=lost)
+            await resolver.close()
+            await publisher.close()
+        await directory.close()
+        await decisions.close(_LAST_FLUSH_SECONDS)
+    return 0
+
+
+def _limits(settings: GatewaySettings, attempt_seconds: float) -> CoalescerLimits:
+    return CoalescerLimits(
+        settings.max_batch_items,
+        settings.max_batches_in_flight,
+        settings.max_queued,
+        max(1, settings.max_queued // 2),
+        attempt_seconds,
+    )
+
+
+@asynccontextmanager
+async def _running(stop: asyncio.Event, *background: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run work in the background while the context is open. Work that fails sets `stop`; its error comes at the end."""
+    tasks = [asyncio.create_task(work) for work in background]
+    for task in tasks:
+        task.add_done_callback(lambda _done: stop.set())
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+def main() -> int:
+    """Read the settings and run. Returns the exit code: 2 for settings that are wrong, 1 when it can't start."""
+    try:
+        settings = GatewaySettings()
+    except ValidationError as error:
+        print(f"{NAME}: {error}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
+        return 2
+    configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
+    try:
+        return run(lambda: serve(settings))
+    except OSError as error:
+        _log.error("can't start", detail=str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Many waiting callers, few calls: items that come together travel together.
+
+One RPC for each query is what would bound the whole path. So an item that finds a free slot goes at once, with whatever
+else came in the same turn of the event loop; the others wait until one of the batches in flight is back, and then go
+together. Nothing is ever delayed to fill a batch.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from common.clock import Clock
+from common.errors import (
+    AxbridgeError,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnexpectedError,
+)
+from common.logs import get_logger
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Expired items are answered together, so that thousands of them don't mean thousands of searches.
+_SWEEP_GAP_SECONDS = 0.005
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CoalescerLimits:
+    """Bounds.
+
+    `attempt_seconds` is the longest first attempt; after it, or when nobody could be reached, a batch is sent once more
+    within its items' deadlines, and with round robin to another replica. One key may fill no more than
+    `max_queued_per_key` of the `max_queued` places.
+    """
+
+    max_batch_items: int = 256
+    max_batches_in_flight: int = 2
+    max_queued: int = 8192
+    max_queued_per_key: int = 4096
+    attempt_seconds: float = 0.4
+
+
+class Waiting(Generic[Item, Result]):
+    """An item and who waits for its result. `deadline` is on the monotonic clock."""
+
+    __slots__ = ("deadline", "future", "item")
+
+    def __init__(self, item: Item, deadline: float, future: asyncio.Future[Result]) -> None:
+        self.item = item
+        self.deadline = deadline
+        self.future = future
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Item, Result]):
+    """What goes out in one call. `is_retry` says that it went out before, and may have been done."""
+
+    entries: Sequence[Waiting[Item, Result]]
+    timeout_seconds: float
+    is_retry: bool
+
+
+# As many results as there were entries, in their order; an error in a result's place is that item's own.
+Send = Callable[[Batch[Item, Result]], Awaitable[Sequence[Result | AxbridgeError]]]
+
+
+class Coalescer(Generic[Item, Result]):
+    """Sends items in batches; sending one twice must be safe.
+
+    Keys take turns: when more waits than fits into a batch, it is filled with one item of each key after the other, so
+    that one key's flood does not crowd out the rest.
+    """
+
+    def __init__(self, send: Send[Item, Result], limits: CoalescerLimits, clock: Clock) -> None:
+        self._send = send
+        self._limits = limits
+        self._clock = clock
+        self._queues: dict[str, deque[Waiting[Item, Result]]] = {}
+        self._turns: deque[str] = deque()
+        self._queued = 0
+        self._flying: dict[asyncio.Task[None], Sequence[Waiting[Item, Result]]] = {}
+        self._is_flush_due = False
+        self._is_closing = False
+        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
+
+    def submit(self, key: str, item: Item, deadline: float) -> asyncio.Future[Result]:
+        """The result to come; it fails with DeadlineExceededError at the deadline at the latest.
+
+        Cancelling it takes the item back as long as it was not sent. Raises ResourceExhaustedError at once when too
+        much is waiting, UnavailableError after `close`.
+        """
+        limits = self._limits
+        if self._is_closing:
+            raise UnavailableError("shutting down")
+        if self._queued >= limits.max_queued:
+            raise ResourceExhaustedError("too much is waiting")
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = deque()
+            self._turns.append(key)
+        elif len(queue) >= limits.max_queued_per_key:
+            raise ResourceExhaustedError("too much is waiting for this tenant")
+        future: asyncio.Future[Result] = loop.create_future()
+        queue.append(Waiting(item, deadline, future))
+        self._queued += 1
+        if self._sweep is None or deadline < self._sweep_at:
+            self._watch(deadline)
+        if not self._is_flush_due and len(self._flying) < limits.max_batches_in_flight:
+            self._is_flush_due = True
+            loop.call_soon(self._flush)
+        return future
+
+    @property
+    def queued(self) -> int:
+        """How many items wait to be sent."""
+        return self._queued
+
+    async def close(self) -> None:
+        """Take nothing more, and return when all that was taken is answered: at the last deadline at the latest."""
+        self._is_closing = True
+        while self._queued or self._flying:
+            if self._flying:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(0)
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        while self._queued and len(self._flying) < self._limits.max_batches_in_flight:
+            entries = self._compose()
+            if entries:
+                task = asyncio.get_running_loop().create_task(self._fly(entries))
+                self._flying[task] = entries
+                task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        del self._flying[task]
+        self._flush()
+
+    def _compose(self) -> list[Waiting[Item, Result]]:
+        if self._queued <= self._limits.max_batch_items:
+            entries = [entry for queue in self._queues.values() for entry in queue if not entry.future.done()]
+            self._queues.clear()
+            self._turns.clear()
+            self._queued = 0
+            return entries
+        entries = []
+        while self._turns and len(entries) < self._limits.max_batch_items:
+            key = self._turns.popleft()
+            queue = self._queues[key]
+            entry = queue.popleft()
+            self._queued -= 1
+            if queue:
+                self._turns.append(key)
+            else:
+                del self._queues[key]
+            if not entry.future.done():
+                entries.append(entry)
+        return entries
+
+    async def _fly(self, entries: Sequence[Waiting[Item, Result]]) -> None:
+        try:
+            await self._send_twice(entries)
+        except AxbridgeError as error:
+            _fail(entries, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be answered
+            _log.error("a batch failed unexpectedly", exc_info=error)
+            _fail(entries, UnexpectedError("internal error"))
+
+    async def _send_twice(self, entries: Sequence[Waiting[Item, Result]]) -> None:
+        try:
+            await self._attempt(entries, is_retry=False)
+        except (UnavailableError, DeadlineExceededError):
+            now = self._clock.monotonic()
+            waiting = [entry for entry in entries if not entry.future.done() and entry.deadline > now]
+            if not waiting:
+                raise
+            await self._attempt(waiting, is_retry=True)
+
+    async def _attempt(self, entries: Sequence[Waiting[Item, Result]], *, is_retry: bool) -> None:
+        left = max([entry.deadline for entry in entries]) - self._clock.monotonic()
+        if left <= 0:
+            raise DeadlineExceededError("the time was up before the batch was sent")
+        timeout_seconds = left if is_retry else min(left, self._limits.attempt_seconds)
+        results = await self._send(Batch(entries, timeout_seconds, is_retry))
+        if len(results) != len(entries):
+            raise UnexpectedError("a batch came back with another number of results")
+        for entry, result in zip(entries, results, strict=True):
+            future = entry.future
+            if future.done():
+                continue
+            if isinstance(result, AxbridgeError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _watch(self, deadline: float) -> None:
+        """Have everything that is expired answered when the earliest deadline comes."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep_at = deadline
+        delay = max(deadline - self._clock.monotonic(), _SWEEP_GAP_SECONDS)
+        self._sweep = asyncio.get_running_loop().call_later(delay, self._sweep_expired)
+
+    def _sweep_expired(self) -> None:
+        self._sweep = None
+        now = self._clock.monotonic()
+        for key, queue in list(self._queues.items()):
+            if _expire(queue, now):
+                self._keep_waiting(key, deque(entry for entry in queue if not entry.future.done()))
+        for entries in self._flying.values():
+            _expire(entries, now)
+        outstanding = [*self._queues.values(), *self._flying.values()]
+        deadlines = [entry.deadline for entries in outstanding for entry in entries if not entry.future.done()]
+        if deadlines:
+            self._watch(min(deadlines))
+
+    def _keep_waiting(self, key: str, queue: deque[Waiting[Item, Result]]) -> None:
+        self._queued += len(queue) - len(self._queues[key])
+        if queue:
+            self._queues[key] = queue
+        else:
+            del self._queues[key]
+            self._turns.remove(key)
+
+
+def _expire(entries: Iterable[Waiting[Item, Result]], now: float) -> bool:
+    """Answer the entries whose time is up; whether there were any."""
+    found = False
+    for entry in entries:
+        if entry.deadline <= now and not entry.future.done():
+            found = True
+            entry.future.set_exception(DeadlineExceededError("the time was up"))
+    return found
+
+
+def _fail(entries: Iterable[Waiting[Item, Result]], error: AxbridgeError) -> None:
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(error)

@@ -1,0 +1,74 @@
+"""The event service, as the gateway tells it: events in batches, refused messages, answered queries."""
+
+from collections.abc import Awaitable, Sequence
+
+import grpc
+import grpc.aio
+from axbridge.events.v1.event_service_pb2 import (
+    PublishBatchRequest,
+    QuarantineMessagesRequest,
+    RecordDecisionsRequest,
+)
+from axbridge.events.v1.event_service_pb2_grpc import EventServiceStub
+
+from common.clock import Clock
+from common.errors import AxbridgeError
+from common.grpc_errors import from_rpc_error
+from gateway.coalescer import Batch, Coalescer, CoalescerLimits
+from gateway.convert import answered_to_proto, event_to_proto, publish_outcome, rejected_to_proto
+from gateway.domain import AnsweredQuery, ReceivedEvent, RejectedMessage
+
+
+class EventClient:
+    """Publishes events; a port of `gateway.ports.EventPublisher`."""
+
+    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, clock: Clock) -> None:
+        self._stub = EventServiceStub(channel)
+        self._coalescer: Coalescer[ReceivedEvent, None] = Coalescer(self._publish_batch, limits, clock)
+
+    def publish(self, event: ReceivedEvent, deadline: float) -> Awaitable[None]:
+        return self._coalescer.submit(event.event.tenant_id, event, deadline)
+
+    async def close(self) -> None:
+        """Return when every event that was taken is stored or given up."""
+        await self._coalescer.close()
+
+    async def _publish_batch(self, batch: Batch[ReceivedEvent, None]) -> Sequence[AxbridgeError | None]:
+        request = PublishBatchRequest(events=[event_to_proto(entry.item) for entry in batch.entries])
+        try:
+            # The second attempt waits for a service that is just starting: better than sending the platform away.
+            response = await self._stub.PublishBatch(
+                request, timeout=batch.timeout_seconds, wait_for_ready=batch.is_retry
+            )
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        return [publish_outcome(result) for result in response.results]
+
+
+class QuarantineClient:
+    """Keeps refused messages; a port of `gateway.ports.Quarantine`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = EventServiceStub(channel)
+
+    async def keep(self, message: RejectedMessage, timeout_seconds: float) -> None:
+        request = QuarantineMessagesRequest(messages=[rejected_to_proto(message)])
+        try:
+            await self._stub.QuarantineMessages(request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+
+class DecisionClient:
+    """Records answered queries; a port of `gateway.ports.DecisionRecorder`."""
+
+    def __init__(self, channel: grpc.aio.Channel, timeout_seconds: float) -> None:
+        self._stub = EventServiceStub(channel)
+        self._timeout_seconds = timeout_seconds
+
+    async def record(self, answered: Sequence[AnsweredQuery]) -> None:
+        request = RecordDecisionsRequest(decisions=[answered_to_proto(one) for one in answered])
+        try:
+            await self._stub.RecordDecisions(request, timeout=self._timeout_seconds)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error

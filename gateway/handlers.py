@@ -1,0 +1,132 @@
+"""HTTP to use cases and back. Every answer is in the request's own format."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aiohttp import web
+
+from common.clock import Clock, to_microseconds
+from common.errors import AxbridgeError, DeadlineExceededError, InvalidArgumentError, NotFoundError
+from common.logs import get_logger
+from common.protocol_codes import ResultCode
+from gateway.body import read_body
+from gateway.codec import (
+    InvalidEventError,
+    MessageError,
+    UnreadableBodyError,
+    decode_request,
+    encode_answer,
+)
+from gateway.codec.detect import refusal_form
+from gateway.domain import Event, MessageForm, Query, QueryAnswer, Receipt, RejectedMessage
+from gateway.readiness import Readiness
+from gateway.service import EventService, QueryService
+from gateway.tracked_tasks import TrackedTasks
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a body may take, and when a platform should try an event again."""
+
+    body_timeout_seconds: float
+    retry_after_seconds: int
+
+
+class CallHandler:
+    """POST /v1/calls: queries and events."""
+
+    def __init__(
+        self, queries: QueryService, events: EventService, tasks: TrackedTasks, clock: Clock, limits: CallLimits
+    ) -> None:
+        self._queries = queries
+        self._events = events
+        self._tasks = tasks
+        self._clock = clock
+        self._limits = limits
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer a message of the platform."""
+        started = self._clock.monotonic()
+        content_type = request.headers.get("Content-Type")
+        body = b""
+        try:
+            body = await read_body(request, self._limits.body_timeout_seconds)
+            message = decode_request(content_type, body)
+            command = message.command
+            if isinstance(command, Query):
+                received_at_us = to_microseconds(self._clock.now())
+                styled = await self._queries.answer(command, started, received_at_us)
+                return _response(message.form, encode_answer(message.form, styled.answer, styled.style))
+            receipt = Receipt(to_microseconds(self._clock.now()), body, content_type or "")
+            return await self._tasks.run(self._take(message.form, command, receipt, started))
+        except MessageError as error:
+            return await self._refuse(error, body, content_type, started)
+        except ConnectionError:
+            # The platform hung up; nobody is left to be answered.
+            raise
+        except Exception as error:  # noqa: BLE001 - the last one who could answer it; it may have been an event
+            _log.error("a request failed unexpectedly", exc_info=error)
+            form = refusal_form(content_type, body[:64])
+            return self._unavailable(form, QueryAnswer("", "", "", "", ResultCode.INTERNAL))
+
+    async def _take(self, form: MessageForm, event: Event, receipt: Receipt, started: float) -> web.Response:
+        """Store an event. Runs as a task of its own: a platform that hangs up has not taken its event back."""
+        echo = (event.session_id, event.tenant_id, event.call_id, event.seq)
+        try:
+            await self._events.take(event, receipt, started)
+        except (NotFoundError, InvalidArgumentError) as error:
+            result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
+            await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)
+            answer = QueryAnswer(*echo, result, event.charge_ext, reason=error.message)
+            return _response(form, encode_answer(form, answer), status=400)
+        except AxbridgeError as error:
+            timed_out = isinstance(error, DeadlineExceededError)
+            _log.warning("an event was not stored", tenant_id=event.tenant_id, detail=error.message)
+            result = ResultCode.TIMED_OUT if timed_out else ResultCode.UNAVAILABLE
+            return self._unavailable(form, QueryAnswer(*echo, result, event.charge_ext))
+        return _response(form, b"")
+
+    async def _refuse(self, error: MessageError, body: bytes, content_type: str | None, started: float) -> web.Response:
+        # What can't be read whole may still be somebody's event.
+        if isinstance(error, InvalidEventError) or (isinstance(error, UnreadableBodyError) and b"event" in body):
+            receipt = Receipt(to_microseconds(self._clock.now()), body, content_type or "")
+            message = RejectedMessage(receipt, error.message, error.answer.tenant_id.strip())
+            await self._tasks.run(self._events.put_away(message, started))
+        response = _response(error.form, encode_answer(error.form, error.answer), status=error.http_status)
+        if error.http_status in (408, 413):
+            # The rest of the body was not read, so the next request's beginning can't be found.
+            response.force_close()
+        return response
+
+    def _unavailable(self, form: MessageForm, answer: QueryAnswer) -> web.Response:
+        response = _response(form, encode_answer(form, answer), status=503)
+        response.headers["Retry-After"] = str(self._limits.retry_after_seconds)
+        return response
+
+
+@lru_cache(maxsize=16)
+def _headers(content_type: str) -> dict[str, str]:
+    return {"Content-Type": f"{content_type}; charset=UTF-8"}
+
+
+def _response(form: MessageForm, body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, headers=_headers(form.content_type))
+
+
+class HealthHandler:
+    """GET /healthz and /readyz."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """200 as long as this process can answer at all."""
+        return web.json_response({"status": "alive"})
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """200 when requests should be sent here, 503 with the reasons when not."""
+        reasons = self._readiness.not_ready_reasons()
+        content = {"ready": not reasons, "reasons": reasons, "degraded": self._readiness.degraded_reasons()}
+        return web.json_response(content, status=503 if reasons else 200)

@@ -1,0 +1,82 @@
+"""Whether this gateway should be sent requests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from common.logs import get_logger
+
+_log = get_logger(__name__)
+_CHECK_TIMEOUT_SECONDS = 1.0
+_CHECK_PAUSE_SECONDS = 2.0
+_FIRST_CHECK_PAUSE_SECONDS = 0.1
+
+
+class Backend:
+    """A service that the gateway needs, and whether it can be reached."""
+
+    def __init__(self, name: str, check: Callable[[], Awaitable[bool]]) -> None:
+        self.name = name
+        self._check = check
+        self.is_reachable = False
+        self.was_reached = False
+
+    async def check(self) -> None:
+        """Ask once; a change is logged."""
+        reachable = await self._check()
+        if reachable != self.is_reachable:
+            _log.info("service reached" if reachable else "service can't be reached", peer=self.name)
+        self.is_reachable = reachable
+        self.was_reached = self.was_reached or reachable
+
+    async def keep_checking(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Ask for ever."""
+        while True:
+            await self.check()
+            await sleep(_CHECK_PAUSE_SECONDS if self.was_reached else _FIRST_CHECK_PAUSE_SECONDS)
+
+
+class Readiness:
+    """Ready from when every backend was reached once until the end is near.
+
+    A backend that fails later does not make a gateway unready: it would fail for all of them at once, and a platform
+    that gets result 9002 in an answer is better off than one that gets no connection.
+    """
+
+    def __init__(self, backends: Sequence[Backend]) -> None:
+        self._backends = backends
+        self.is_draining = False
+
+    def not_ready_reasons(self) -> list[str]:
+        """Why no requests should come here; empty when they should."""
+        reasons = ["shutting down"] if self.is_draining else []
+        return reasons + [
+            f"{backend.name} was not reached yet" for backend in self._backends if not backend.was_reached
+        ]
+
+    def degraded_reasons(self) -> list[str]:
+        """What does not work at the moment although this gateway is ready."""
+        return [
+            f"{backend.name} can't be reached"
+            for backend in self._backends
+            if backend.was_reached and not backend.is_reachable
+        ]
+
+
+def health_check(channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:
+    """A check by the standard health service: serving, or alive without one."""
+    stub: Any = HealthStub(channel)
+
+    async def check() -> bool:
+        try:
+            response = await stub.Check(HealthCheckRequest(), timeout=_CHECK_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return error.code() is grpc.StatusCode.UNIMPLEMENTED
+        return bool(response.status == HealthCheckResponse.SERVING)
+
+    return check
