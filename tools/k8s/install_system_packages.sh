@@ -3,6 +3,7 @@
 #
 #   podman, buildah       build the image and run the rendered manifests
 #   runc                  the container runtime (crun fails on machines with hybrid control groups)
+#   catatonit             holds the pods' namespaces
 #   netavark, aardvark-dns, iptables
 #                         the containers' network and the names in it
 #   debootstrap           makes a local base image, where none can be pulled
@@ -11,7 +12,7 @@
 # nothing when all of them are there. Run it by itself to see what is missing: `install_system_packages.sh --check`.
 set -euo pipefail
 
-packages=(podman buildah runc netavark aardvark-dns iptables debootstrap)
+packages=(podman buildah runc netavark aardvark-dns iptables catatonit debootstrap)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,0 +1,36 @@
+{{/* The environment variables of a service that are no secret, as YAML. */}}
+{{- define "axbridge.config" -}}
+{{- $prefix := .facts.prefix -}}
+{{- $values := index .root.Values .component -}}
+{{- $names := include "axbridge.prefix" .root -}}
+{{ $prefix }}LISTEN: {{ printf "0.0.0.0:%v" .facts.port | quote }}
+{{ $prefix }}DRAIN_SECONDS: {{ $values.drainSeconds | quote }}
+{{ $prefix }}LOG_LEVEL: {{ .root.Values.logging.level }}
+{{ $prefix }}LOG_FORMAT: {{ .root.Values.logging.format }}
+{{- if eq .component "gateway" }}
+{{ $prefix }}ROUTING_TARGET: {{ default (printf "dns:///%s-routing-headless:50051" $names) $values.routingTarget | quote }}
+{{ $prefix }}EVENTS_TARGET: {{ default (printf "dns:///%s-events-headless:50052" $names) $values.eventsTarget | quote }}
+{{- else }}
+{{ $prefix }}MAX_CONNECTION_AGE_SECONDS: {{ $values.maxConnectionAgeSeconds | quote }}
+{{ $prefix }}MIGRATE_AT_START: "no"
+{{- end }}
+{{- if .root.Values.tls.enabled }}
+{{ $prefix }}TLS_CERTIFICATE_FILE: /etc/axbridge/tls/tls.crt
+{{ $prefix }}TLS_KEY_FILE: /etc/axbridge/tls/tls.key
+{{ $prefix }}TLS_CA_FILE: /etc/axbridge/tls/ca.crt
+{{- end }}
+{{- range $name, $value := $values.settings }}
+{{ $prefix }}{{ upper $name }}: {{ include "axbridge.setting" $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A setting as an environment variable: lists and objects as JSON, large numbers without an exponent. */}}
+{{- define "axbridge.setting" -}}
+{{- if or (kindIs "slice" .) (kindIs "map" .) -}}
+{{- toJson . -}}
+{{- else if kindIs "float64" . -}}
+{{- if eq (floor .) . -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
