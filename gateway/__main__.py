@@ -55,12 +55,14 @@ async def serve(settings: GatewaySettings) -> int:
             clock,
             CallLimits(settings.body_timeout_seconds, settings.event_retry_after_seconds),
         )
-        backends = (Backend("routing_service", health_check(routing)), Backend("event_service", health_check(events)))
-        readiness = Readiness(backends)
+        routing_backend = Backend("routing_service", health_check(routing))
+        events_backend = Backend("event_service", health_check(events))
+        readiness = Readiness(routing_backend, events_backend)
         background = (
             directory.keep_fresh(),
             decisions.keep_flushing(),
-            *(backend.keep_checking() for backend in backends),
+            routing_backend.keep_checking(),
+            events_backend.keep_checking(),
         )
         options = HttpOptions(settings.listen, settings.keepalive_seconds, settings.drain_seconds)
         async with _running(stop, *background):

@@ -1,7 +1,7 @@
 """Whether this gateway should be sent requests."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -42,30 +42,32 @@ class Backend:
 
 
 class Readiness:
-    """Ready from when every backend was reached once until the end is near.
+    """Ready when calls can be answered: the routing service can be reached, and the event service was reached once.
 
-    A backend that fails later does not make a gateway unready: it would fail for all of them at once, and a platform
-    that gets result 9002 in an answer is better off than one that gets no connection.
+    An event service that fails later does not make a gateway unready. Queries don't need it, events get their 503 and
+    come again, and without a gateway both would be lost.
     """
 
-    def __init__(self, backends: Sequence[Backend]) -> None:
-        self._backends = backends
+    def __init__(self, routing: Backend, events: Backend) -> None:
+        self._routing = routing
+        self._events = events
         self.is_draining = False
 
     def not_ready_reasons(self) -> list[str]:
         """Why no requests should come here; empty when they should."""
-        reasons = ["shutting down"] if self.is_draining else []
-        return reasons + [
-            f"{backend.name} was not reached yet" for backend in self._backends if not backend.was_reached
-        ]
+        reasons = []
+        if self.is_draining:
+            reasons.append("shutting down")
+        if not self._routing.is_reachable:
+            reasons.append(f"{self._routing.name} can't be reached")
+        if not self._events.was_reached:
+            reasons.append(f"{self._events.name} was not reached yet")
+        return reasons
 
     def degraded_reasons(self) -> list[str]:
-        """What does not work at the moment although this gateway is ready."""
-        return [
-            f"{backend.name} can't be reached"
-            for backend in self._backends
-            if backend.was_reached and not backend.is_reachable
-        ]
+        """What does not work at the moment although this gateway may be ready."""
+        lost = self._events.was_reached and not self._events.is_reachable
+        return [f"{self._events.name} can't be reached"] if lost else []
 
 
 def health_check(channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:
