@@ -1,0 +1,134 @@
+"""What holds for the SQL adapters beyond the ports: the schema, broken rows, cancelled callers, a lost database."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from common.errors import UnavailableError, UnexpectedError
+from routing_service import sql_schema
+from routing_service.domain.decision import RouteKey
+from routing_service.migrate import migrate
+from routing_service.sql_store.database import Database, DatabaseLimits
+from routing_service.sql_store.tenant_store import SqlTenantStore
+from tests.contract.routing_store.conftest import Stores
+from tests.contract.routing_store.test_bindings import create, remove
+from tests.support.processes import free_port
+from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax, axb, stored, tenant
+
+
+async def test_the_migrations_make_the_schema(empty_stores: Stores) -> None:
+    def differences(connection: sa.Connection) -> object:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "version_table": "routing_schema_version"}
+        )
+        return compare_metadata(context, sql_schema.metadata)
+
+    async with empty_stores.database.writers.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_keeps_everything(stores: Stores) -> None:
+    await create(stores, axb())
+    await migrate(stores.database.writers)
+
+    assert await stores.bindings.get(TENANT, "b1") == stored(axb())
+
+
+async def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(3)]
+    await asyncio.gather(*(migrate(each.writers) for each in databases))
+    for each in databases:
+        assert await SqlTenantStore(each).get(TENANT) is None
+        await each.close()
+
+
+async def test_the_database_itself_refuses_a_second_claim(stores: Stores) -> None:
+    await create(stores, axb(A, B), "b1")
+    await create(stores, axb(C, D), "b2")
+    claim = {"tenant_id": TENANT, "access_number": X, "number": A, "binding_id": "b2"}
+    with pytest.raises(sa.exc.IntegrityError):
+        async with stores.database.writers.begin() as connection:
+            await connection.execute(sa.insert(sql_schema.binding_claims).values(claim))
+
+
+async def test_an_unreadable_row_fails_its_own_queries_only(stores: Stores) -> None:
+    await create(stores, axb(A, B), "b1")
+    await create(stores, axb(C, D), "b2")
+    async with stores.database.writers.begin() as connection:
+        await connection.execute(
+            sa.update(sql_schema.bindings).where(sql_schema.bindings.c.binding_id == "b2").values(kind="AXQ")
+        )
+        await connection.execute(
+            sa.update(sql_schema.tenants).where(sql_schema.tenants.c.tenant_id == OTHER_TENANT).values(settings="[]")
+        )
+    found = await stores.source.candidates([RouteKey(TENANT, X, A), RouteKey(TENANT, X, C)])
+    owners = await stores.source.tenants([TENANT, OTHER_TENANT])
+
+    assert isinstance(found[RouteKey(TENANT, X, C)], UnexpectedError)
+    assert not isinstance(found[RouteKey(TENANT, X, A)], UnexpectedError)
+    assert owners[TENANT] == tenant(TENANT)
+    assert isinstance(owners[OTHER_TENANT], UnexpectedError)
+
+
+async def test_callers_that_go_away_leave_no_lock_behind(stores: Stores) -> None:
+    for attempt in range(30):
+        writers = [
+            asyncio.create_task(
+                create(stores, axb(f"+861380000{attempt:02}{n:02}", C, f"+8625660000{n:02}"), f"{attempt}-{n}")
+            )
+            for n in range(3)
+        ]
+        readers = [asyncio.create_task(stores.source.candidates([RouteKey(TENANT, X, A)])) for _ in range(3)]
+        for _ in range(attempt):
+            # The further the attempt, the further into its transaction the writer is cut off.
+            await asyncio.sleep(0)
+        for task in (*writers, *readers):
+            task.cancel()
+        await asyncio.gather(*writers, *readers, return_exceptions=True)
+
+    async with asyncio.timeout(10):
+        await create(stores, axb(A, B, X2), "last")
+        await remove(stores, "last", NOW)
+
+
+async def test_readers_do_not_wait_for_a_writer(stores: Stores) -> None:
+    await create(stores, ax(A), "b1")
+    async with stores.database.writers.begin() as connection:
+        await connection.execute(
+            sa.update(sql_schema.bindings).where(sql_schema.bindings.c.binding_id == "b1").values(a_number=B)
+        )
+        async with asyncio.timeout(5):
+            found = await stores.bindings.get(TENANT, "b1")
+
+    assert found == stored(ax(A), "b1"), "what is not committed is not seen"
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+async def test_a_database_that_can_not_be_reached(backend: str, tmp_path: Path) -> None:
+    url = (
+        f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'routing.db'}"
+        if backend == "sqlite"
+        else f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/none"
+    )
+    stores = SqlTenantStore(Database(url, DatabaseLimits()))
+    with pytest.raises(UnavailableError):
+        await stores.get(TENANT)
+    with pytest.raises(UnavailableError):
+        await stores.create(tenant(TENANT))
+
+
+async def test_a_database_that_does_not_answer_in_time(stores: Stores, database_url: str) -> None:
+    impatient = Database(database_url, DatabaseLimits(read_timeout_seconds=0.05, write_timeout_seconds=0.05))
+    never = asyncio.Event()
+
+    async def hang(_: object) -> None:
+        await never.wait()
+
+    with pytest.raises(UnavailableError):
+        await impatient.read(hang)
+    never.set()
+    await impatient.close()
