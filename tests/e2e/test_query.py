@@ -9,19 +9,8 @@ import pytest
 import xmltodict
 from axbridge.routing.v1 import binding_service_pb2, call_profile_pb2, prompt_pb2
 
+from tests.support.http import JSON, XML, post
 from tests.support.stack import ACCESS, TENANT, A, B, Stack
-
-XML = "application/xml; charset=UTF-8"
-JSON = "application/json; charset=UTF-8"
-
-
-def post(url: str, body: bytes, content_type: str) -> tuple[int, str, bytes]:
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": content_type}, method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return response.status, response.headers["Content-Type"], response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers["Content-Type"], error.read()
 
 
 def xml_query(
