@@ -40,8 +40,16 @@ class Service:
 
     def start(self) -> None:
         """Start the process and wait for its announcement. Raises TimeoutError with its log."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start the process, and wait for nothing."""
         self._log_path.write_bytes(b"")
         self._child = ChildProcess([sys.executable, "-m", self.name], self._log_path, env=self._env)
+
+    def wait(self) -> None:
+        """Wait until the process takes requests. Raises TimeoutError with its log."""
         deadline = time.monotonic() + START_SECONDS
         while not any(parse_announcement(line) for line in self.child.log().splitlines()):
             if not self.child.running or time.monotonic() > deadline:
@@ -92,7 +100,9 @@ class Stack(AbstractContextManager["Stack"]):
 
     def __enter__(self) -> Self:
         for service in self.services:
-            service.start()
+            service.launch()
+        for service in self.services:
+            service.wait()
         routing, events = grpc.insecure_channel(self.routing.address), grpc.insecure_channel(self.events.address)
         self._channels = [routing, events]
         self.tenants = TenantServiceStub(routing)
