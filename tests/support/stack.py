@@ -16,6 +16,7 @@ from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceStub
 from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceStub
 
 from common.lifecycle import parse_announcement
+from tests.support.http import get_status
 from tests.support.processes import ChildProcess, free_port
 
 START_SECONDS = 30.0
@@ -103,6 +104,7 @@ class Stack(AbstractContextManager["Stack"]):
             service.launch()
         for service in self.services:
             service.wait()
+        self.wait_until_ready()
         routing, events = grpc.insecure_channel(self.routing.address), grpc.insecure_channel(self.events.address)
         self._channels = [routing, events]
         self.tenants = TenantServiceStub(routing)
@@ -124,6 +126,14 @@ class Stack(AbstractContextManager["Stack"]):
         if exc_type is None and any(codes.values()):
             logs = "\n".join(f"--- {service.name}\n{service.child.log()}" for service in self.services)
             raise AssertionError(f"exit codes {codes}\n{logs}")
+
+    def wait_until_ready(self) -> None:
+        """Wait until the gateway says that it can answer calls. Raises TimeoutError."""
+        deadline = time.monotonic() + START_SECONDS
+        while get_status(f"http://{self.gateway.address}/readyz") != 200:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the gateway is not ready:\n{self.gateway.child.log()}")
+            time.sleep(0.02)
 
     def add_tenant(self, tenant_id: str = TENANT, **fields: object) -> tenant_pb2.Tenant:
         tenant = tenant_pb2.Tenant(tenant_id=tenant_id, **fields)  # type: ignore[arg-type]
