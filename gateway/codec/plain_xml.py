@@ -23,7 +23,7 @@ _FIELD = re.compile(f"<({_NAME})>({_TEXT})</\\1>{_BLANK}")
 _FIELDS = re.compile(f"(?:<({_NAME})>{_TEXT}</\\1>{_BLANK})*+")
 # A whole field, or a tag that begins or ends an element with others inside, or an empty one.
 _TAG = re.compile(f"<(/?{_NAME})(/?)>({_TEXT})(</\\1>)?{_BLANK}")
-_TAGS = re.compile(f"(?:</?{_NAME}/?>{_TEXT}{_BLANK})*+")
+_TAGS = re.compile(f"(?:<(/?{_NAME})/?>{_TEXT}(?:</\\1>)?+{_BLANK})*+")
 
 
 def read_plain_xml(text: str) -> tuple[str, RawValue] | None:
@@ -43,6 +43,8 @@ def read_plain_xml(text: str) -> tuple[str, RawValue] | None:
 
 def _read_rest(text: str, begin: int, root: str, parts: list[tuple[str, RawValue]]) -> tuple[str, RawValue] | None:
     """The document, of which the root's first `parts` are read, with whatever elements stand from `begin` on."""
+    if text.count("<", begin) > 2 * MAX_ELEMENTS:
+        return None
     tags = _TAGS.match(text, begin)
     if tags is None or tags.end() != len(text):
         return None

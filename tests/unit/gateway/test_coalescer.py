@@ -1,0 +1,343 @@
+"""Items travel together, take turns, and each gets its own answer in its own time."""
+
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.clock import SystemClock
+from common.errors import (
+    AxbridgeError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnexpectedError,
+)
+from gateway.coalescer import Batch, Coalescer, CoalescerLimits
+from tests.unit.gateway.fakes import FakeClock, settle
+
+FAR = 2000.0
+
+
+class Carrier:
+    """Takes batches, and brings each back when the test says so."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch[str, str]] = []
+        self.returns: list[asyncio.Future[Sequence[str | AxbridgeError]]] = []
+
+    async def send(self, batch: Batch[str, str]) -> Sequence[str | AxbridgeError]:
+        self.batches.append(batch)
+        back: asyncio.Future[Sequence[str | AxbridgeError]] = asyncio.get_running_loop().create_future()
+        self.returns.append(back)
+        return await back
+
+    def sent(self, index: int = -1) -> list[str]:
+        return [entry.item for entry in self.batches[index].entries]
+
+    def bring_back(self, index: int = -1) -> None:
+        self.returns[index].set_result([item.upper() for item in self.sent(index)])
+
+
+@pytest.fixture
+def carrier() -> Carrier:
+    return Carrier()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def coalescer(carrier: Carrier, clock: FakeClock, **limits: float) -> Coalescer[str, str]:
+    return Coalescer(carrier.send, CoalescerLimits(**limits), clock)  # type: ignore[arg-type]
+
+
+async def test_a_lone_item_goes_at_once(carrier: Carrier, clock: FakeClock) -> None:
+    future = coalescer(carrier, clock).submit("t", "a", FAR)
+    await settle(lambda: len(carrier.batches) == 1)
+    carrier.bring_back()
+    assert await future == "A"
+
+
+async def test_items_of_one_turn_travel_together(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    futures = [several.submit("t", item, FAR) for item in "abc"]
+    await settle()
+    assert carrier.sent() == ["a", "b", "c"]
+    carrier.bring_back()
+    assert await asyncio.gather(*futures) == ["A", "B", "C"]
+
+
+async def test_at_most_two_batches_fly_and_the_rest_goes_together(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    futures = []
+    for item in "abcdef":
+        futures.append(several.submit("t", item, FAR))
+        await settle()
+    assert [carrier.sent(0), carrier.sent(1)] == [["a"], ["b"]]
+    assert len(carrier.batches) == 2
+    assert several.queued == 4
+    carrier.bring_back(1)
+    await settle()
+    assert carrier.sent(2) == ["c", "d", "e", "f"]
+    carrier.bring_back(0)
+    carrier.bring_back(2)
+    assert await asyncio.gather(*futures) == list("ABCDEF")
+
+
+async def test_a_batch_is_never_too_big(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_batch_items=4)
+    futures = [several.submit("t", f"i{number}", FAR) for number in range(10)]
+    await settle()
+    assert [len(carrier.sent(index)) for index in (0, 1)] == [4, 4]
+    carrier.bring_back(0)
+    await settle()
+    assert carrier.sent(2) == ["i8", "i9"]
+    carrier.bring_back(1)
+    carrier.bring_back(2)
+    assert await asyncio.gather(*futures) == [f"I{number}" for number in range(10)]
+
+
+async def test_a_flood_of_one_tenant_does_not_fill_the_batches(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_batch_items=4, max_batches_in_flight=1)
+    for number in range(40):
+        several.submit("flood", f"flood{number}", FAR)
+    several.submit("b", "b0", FAR)
+    several.submit("b", "b1", FAR)
+    several.submit("c", "c0", FAR)
+    await settle()
+    assert carrier.sent() == ["flood0", "b0", "c0", "flood1"]
+    carrier.bring_back()
+    await settle()
+    assert carrier.sent()[:2] == ["b1", "flood2"]
+    assert several.queued == 43 - 8
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=60), st.integers(1, 8))
+def test_turns_are_fair_and_nothing_is_lost(keys: list[str], batch_items: int) -> None:
+    async def run() -> None:
+        carrier = Carrier()
+        several = coalescer(carrier, FakeClock(), max_batch_items=batch_items, max_batches_in_flight=1)
+        futures = [several.submit(key, f"{key}{number}", FAR) for number, key in enumerate(keys)]
+        waiting = Counter(keys)
+        while any(not future.done() for future in futures):
+            before = len(carrier.batches)
+            await settle(lambda count=before: len(carrier.batches) > count)
+            taken = Counter(item[0] for item in carrier.sent())
+            if sum(waiting.values()) > batch_items:
+                most = max(taken.values())
+                assert all(taken[key] >= min(most - 1, waiting[key]) for key in waiting), "somebody was passed over"
+            waiting -= taken
+            carrier.bring_back()
+            await settle()
+        for number, (key, future) in enumerate(zip(keys, futures, strict=True)):
+            assert future.result() == f"{key}{number}".upper()
+        for key in set(keys):
+            order = [item for index in range(len(carrier.batches)) for item in carrier.sent(index) if item[0] == key]
+            assert order == [f"{key}{number}" for number, other in enumerate(keys) if other == key]
+
+    asyncio.run(run())
+
+
+async def test_each_item_has_its_own_error(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    good, bad = several.submit("t", "a", FAR), several.submit("t", "b", FAR)
+    await settle()
+    carrier.returns[0].set_result(["A", NotFoundError("no b")])
+    assert await good == "A"
+    with pytest.raises(NotFoundError):
+        await bad
+
+
+async def test_a_full_queue_refuses_at_once(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_queued=4, max_queued_per_key=2, max_batches_in_flight=1)
+    for item in "ab":
+        several.submit("one", item, FAR)
+    with pytest.raises(ResourceExhaustedError, match="this tenant"):
+        several.submit("one", "c", FAR)
+    for item in "de":
+        several.submit("two", item, FAR)
+    with pytest.raises(ResourceExhaustedError):
+        several.submit("three", "f", FAR)
+    await settle()
+    several.submit("three", "f", FAR)
+
+
+async def test_an_item_is_answered_at_its_deadline_while_its_neighbour_waits_on(carrier: Carrier) -> None:
+    clock = SystemClock()
+    several: Coalescer[str, str] = Coalescer(carrier.send, CoalescerLimits(), clock)
+    patient = several.submit("t", "patient", clock.monotonic() + 30)
+    hasty = several.submit("t", "hasty", clock.monotonic() + 0.02)
+    with pytest.raises(DeadlineExceededError):
+        await hasty
+    assert not patient.done()
+    carrier.bring_back()
+    assert await patient == "PATIENT"
+
+
+async def test_an_item_that_expires_while_it_waits_is_never_sent(carrier: Carrier) -> None:
+    clock = SystemClock()
+    several: Coalescer[str, str] = Coalescer(carrier.send, CoalescerLimits(max_batches_in_flight=1), clock)
+    first = several.submit("t", "first", clock.monotonic() + 30)
+    await settle(lambda: len(carrier.batches) == 1)
+    expired = several.submit("x", "expired", clock.monotonic() + 0.02)
+    waiting = several.submit("t", "waiting", clock.monotonic() + 30)
+    with pytest.raises(DeadlineExceededError):
+        await expired
+    assert several.queued == 1
+    carrier.bring_back()
+    await settle(lambda: len(carrier.batches) == 2)
+    assert carrier.sent() == ["waiting"]
+    carrier.bring_back()
+    assert await asyncio.gather(first, waiting) == ["FIRST", "WAITING"]
+
+
+async def test_a_cancelled_item_is_not_sent(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    kept, cancelled = several.submit("t", "kept", FAR), several.submit("t", "cancelled", FAR)
+    cancelled.cancel()
+    await settle()
+    assert carrier.sent() == ["kept"]
+    carrier.bring_back()
+    assert await kept == "KEPT"
+
+
+async def test_only_cancelled_items_make_no_batch(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    several.submit("t", "a", FAR).cancel()
+    await settle()
+    assert carrier.batches == []
+    assert several.queued == 0
+
+
+@pytest.mark.parametrize("failure", [UnavailableError("gone"), DeadlineExceededError("frozen")])
+async def test_a_failed_batch_is_sent_once_more(carrier: Carrier, clock: FakeClock, failure: AxbridgeError) -> None:
+    several = coalescer(carrier, clock, attempt_seconds=0.25)
+    future = several.submit("t", "a", clock.monotonic() + 1)
+    await settle()
+    assert (carrier.batches[0].timeout_seconds, carrier.batches[0].is_retry) == (0.25, False)
+    clock.seconds += 0.3
+    carrier.returns[0].set_exception(failure)
+    await settle(lambda: len(carrier.batches) == 2)
+    assert carrier.batches[1].is_retry
+    assert carrier.batches[1].timeout_seconds == pytest.approx(0.7)
+    carrier.bring_back()
+    assert await future == "A"
+
+
+async def test_a_batch_is_not_sent_a_third_time(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    future = several.submit("t", "a", FAR)
+    for attempt in range(2):
+        await settle(lambda count=attempt: len(carrier.batches) == count + 1)
+        carrier.returns[attempt].set_exception(UnavailableError("gone"))
+    with pytest.raises(UnavailableError):
+        await future
+    assert len(carrier.batches) == 2
+
+
+@pytest.mark.parametrize("failure", [InvalidArgumentError("x", "bad"), ResourceExhaustedError("full")])
+async def test_what_would_fail_again_is_not_sent_again(
+    carrier: Carrier, clock: FakeClock, failure: AxbridgeError
+) -> None:
+    several = coalescer(carrier, clock)
+    futures = [several.submit("t", item, FAR) for item in "ab"]
+    await settle()
+    carrier.returns[0].set_exception(failure)
+    assert await asyncio.gather(*futures, return_exceptions=True) == [failure, failure]
+    assert len(carrier.batches) == 1
+
+
+async def test_the_second_attempt_leaves_out_whose_time_is_up(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    hasty = several.submit("t", "hasty", clock.monotonic() + 1)
+    patient = several.submit("t", "patient", clock.monotonic() + 9)
+    await settle()
+    clock.seconds += 2
+    carrier.returns[0].set_exception(UnavailableError("gone"))
+    await settle(lambda: len(carrier.batches) == 2)
+    assert carrier.sent() == ["patient"]
+    carrier.bring_back()
+    assert await patient == "PATIENT"
+    assert not hasty.done(), "its timer answers it"
+    hasty.cancel()
+
+
+async def test_no_second_attempt_after_every_deadline(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    future = several.submit("t", "a", clock.monotonic() + 1)
+    await settle()
+    clock.seconds += 1
+    carrier.returns[0].set_exception(UnavailableError("gone"))
+    with pytest.raises(UnavailableError):
+        await future
+    assert len(carrier.batches) == 1
+
+
+async def test_an_item_that_comes_too_late_is_not_sent(carrier: Carrier, clock: FakeClock) -> None:
+    with pytest.raises(DeadlineExceededError):
+        await coalescer(carrier, clock).submit("t", "a", clock.monotonic())
+    assert carrier.batches == []
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("13800001111"), None], ids=["error", "wrong number of results"])
+async def test_a_broken_sender_is_an_opaque_error(
+    carrier: Carrier, clock: FakeClock, failure: Exception | None
+) -> None:
+    several = coalescer(carrier, clock)
+    future = several.submit("t", "a", FAR)
+    await settle()
+    if failure is None:
+        carrier.returns[0].set_result(["A", "B"])
+    else:
+        carrier.returns[0].set_exception(failure)
+    with pytest.raises(UnexpectedError) as caught:
+        await future
+    assert "13800001111" not in str(caught.value)
+    again = several.submit("t", "b", FAR)
+    await settle(lambda: len(carrier.batches) == 2)
+    carrier.bring_back()
+    assert await again == "B"
+
+
+async def test_close_waits_for_everything_and_takes_no_more(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_batches_in_flight=1)
+    futures = [several.submit("t", "a", FAR)]
+    await settle()
+    futures.append(several.submit("t", "b", FAR))
+    closing = asyncio.create_task(several.close())
+    await settle()
+    assert not closing.done()
+    with pytest.raises(UnavailableError):
+        several.submit("t", "c", FAR)
+    carrier.bring_back()
+    await settle(lambda: len(carrier.batches) == 2)
+    carrier.bring_back()
+    await closing
+    assert [future.result() for future in futures] == ["A", "B"]
+
+
+async def test_close_when_nothing_was_ever_sent(carrier: Carrier, clock: FakeClock) -> None:
+    await coalescer(carrier, clock).close()
+
+
+async def test_results_that_nobody_waits_for_leave_no_trace(
+    carrier: Carrier, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    several = coalescer(carrier, clock)
+    future = several.submit("t", "a", FAR)
+    await settle()
+    future.cancel()
+    carrier.returns[0].set_exception(InvalidArgumentError("x", "bad"))
+    del future
+    await settle()
+    gc.collect()
+    assert caplog.records == []
