@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 from axbridge.events.v1 import call_pb2, call_service_pb2
+from rich.console import JustifyMethod
 
 from cli.bind import Tenant
 from cli.clients import EventsClient, EventsTarget, events_client
@@ -75,16 +76,16 @@ def list_(
     if output.as_json:
         print_messages(calls, unmask=output.unmask)
         return
-    columns: list[str | tuple[str, str]] = [
+    columns: list[str | tuple[str, JustifyMethod]] = [
         "started",
         "sid",
         "A",
         "X",
         "B",
         "state",
-        ("ring s", "right"),
-        ("talk s", "right"),
-        "ended because",
+        ("ring", "right"),
+        ("talk", "right"),
+        "end",
         "anomalies",
     ]
     listing = table(f"Calls of {tenant}", columns)
@@ -97,9 +98,9 @@ def list_(
             call.access_number,
             person(call.called_number, unmask=output.unmask),
             f"[{_STATE_STYLES.get(shown_state, 'cyan')}]{shown_state}[/]",
-            str(call.ring_seconds) if call.HasField("ring_seconds") else "",
-            str(call.talk_seconds) if call.HasField("talk_seconds") else "",
-            call.end_reason,
+            f"{call.ring_seconds} s" if call.HasField("ring_seconds") else "",
+            f"{call.talk_seconds} s" if call.HasField("talk_seconds") else "",
+            call.end_reason.removesuffix(", call over"),
             ", ".join(call.anomalies),
         )
     console = stdout_console()

@@ -26,6 +26,7 @@ from common.errors import AxbridgeError
 
 TENANT, ACCESS, OWNED_ACCESS = "100001", "02566000001", "02566000002"
 A, B, OWNER = "13800001111", "13900001111", "13700001111"
+OTHER_A, OTHER_B = "13800002222", "13900002222"
 CALLS = 140
 LADDER_RUN = "ladder"
 LINE_LIMIT = 400
@@ -75,12 +76,14 @@ class Demo:
 
     async def run(self) -> None:
         """Raises DemoFailedError at the first step that is not right."""
-        self._title("An enterprise, and two relationships")
+        self._title("An enterprise, and its relationships: two pairs share one access number")
         await self._axbridge("tenant", "add", TENANT, "--name", "Demo", "--failure-prompt", "default=sorry.wav")
         prompt = "<msg><file>welcome.wav</file><var>7_您的订单尾号</var><var>2_6789</var></msg>"
         pair = ("--tenant", TENANT, "--access", ACCESS, "--a", A, "--b", B)
         profile = ("--charge-ext", "8001", "--client-id", "order-6789", "--record-type", "after-answer")
         await self._axbridge("bind", "axb", *pair, *profile, "--max-duration", "600", "--caller-prompt", prompt)
+        other_pair = ("--tenant", TENANT, "--access", ACCESS, "--a", OTHER_A, "--b", OTHER_B, "--one-way")
+        await self._axbridge("bind", "axb", *other_pair, "--expires-in", "2h")
         owner = ("--tenant", TENANT, "--access", OWNED_ACCESS, "--a", OWNER)
         await self._axbridge("bind", "ax", *owner)
         await self._axbridge("explain", "--tenant", TENANT, "--a", A, "--access", ACCESS)
@@ -116,7 +119,7 @@ class Demo:
 
     async def _unbind(self) -> None:
         self._title("The pair is unbound: the very next query does not find it any more")
-        bindings = await self._read_json("bindings", "list", "--tenant", TENANT, "--access", ACCESS)
+        bindings = await self._read_json("bindings", "list", "--tenant", TENANT, "--number", A)
         await self._axbridge("bindings", "delete", bindings[0]["binding_id"], "--tenant", TENANT)
         answer = await self._exchange(JSON_QUERY, "application/json; charset=UTF-8")
         self._check('"1004"' in answer and A not in answer, "nobody is reached, no number is told")

@@ -12,7 +12,8 @@ import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -111,6 +112,10 @@ def is_access_number(number: str, access_number: str) -> bool:
     return len(national) >= 5 and access_number.endswith(national)
 
 
+# Half a number or half an id is of no use to anybody; sentences may wrap.
+_WHOLE_COLUMNS = frozenset({"started", "received", "sid", "A", "X", "B", "state", "binding", "access", "calls"})
+
+
 def person(number: str, *, unmask: bool) -> str:
     """A person's number as it may be shown."""
     return number if unmask or not number else mask_number(number)
@@ -122,12 +127,21 @@ def local_time(moment: Timestamp | datetime) -> str:
     return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def table(title: str, columns: Sequence[str | tuple[str, str]]) -> Table:
+def table(title: str, columns: Sequence[str | tuple[str, JustifyMethod]]) -> Table:
     """An empty table; a column is its heading, or (heading, justification)."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        collapse_padding=True,
+        pad_edge=False,
+    )
     for column in columns:
         heading, justification = column if isinstance(column, tuple) else (column, "left")
-        made.add_column(heading, justify=justification, overflow="fold")  # type: ignore[arg-type]
+        made.add_column(heading, justify=justification, overflow="fold", no_wrap=heading in _WHOLE_COLUMNS)
     return made
 
 

@@ -72,10 +72,12 @@ def replay(
     """Send messages to the gateway again, as they came; those that it takes are removed here."""
     with events_client(target) as client:
         chosen = _chosen(client, ids, everything, tenant)
+        newest = max((message.message_id for message in _messages(client, "", None)), default=0)
         outcomes = {message.message_id: _post(gateway.url, message) for message in chosen}
         taken = [message_id for message_id, status in outcomes.items() if status == 200]
-        if taken:
-            request = event_service_pb2.DeleteQuarantinedRequest(message_ids=taken)
+        done = taken + _new_copies(client, [message for message in chosen if message.message_id not in taken], newest)
+        if done:
+            request = event_service_pb2.DeleteQuarantinedRequest(message_ids=done)
             client.caller.call(client.events.DeleteQuarantined, request)
     refused = len(outcomes) - len(taken)
     if output.as_json:
@@ -83,7 +85,6 @@ def replay(
     else:
         stdout_console().print(f"{len(taken)} taken, {refused} refused again")
     if refused:
-        # A message that is refused again has been quarantined again by the gateway, as a new one.
         statuses = sorted({f"HTTP {status}" for status in outcomes.values() if status != 200})
         raise AxbridgeError(
             f"{refused} were refused again ({', '.join(statuses)}): put right what `axbridge quarantine list` "
@@ -127,6 +128,20 @@ def _chosen(
         listed = ", ".join(map(str, sorted(missing)))
         raise AxbridgeError(f"not in the quarantine: {listed}; `axbridge quarantine list` shows what is")
     return [message for message in messages if message.message_id in wanted]
+
+
+def _new_copies(
+    client: EventsClient, refused: list[event_service_pb2.QuarantinedMessage], newest_before: int
+) -> list[int]:
+    """Ids of the copies that the gateway quarantined when it refused these again: the first ones stay as they are."""
+    if not refused:
+        return []
+    bodies = {message.raw_body for message in refused}
+    return [
+        message.message_id
+        for message in _messages(client, "", None)
+        if message.raw_body in bodies and message.message_id > newest_before
+    ]
 
 
 def _messages(client: EventsClient, tenant: str, limit: int | None) -> list[event_service_pb2.QuarantinedMessage]:

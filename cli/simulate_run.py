@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 import uvloop
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -72,10 +72,12 @@ async def _run(settings: RunSettings, acks: AckFile | None, call_done: "_CallDon
 
 def show_report(report: Report, settings: RunSettings, console: Console) -> None:
     """The report for people."""
-    right: list[str | tuple[str, str]] = [
+    right: list[str | tuple[str, JustifyMethod]] = [
         (name, "right") for name in ("calls", "routed", "events", "acknowledged", "wrong")
     ]
-    scenarios = table(f"{report.calls} calls of {settings.tenant_id}, seed {settings.seed}", ["scenario", *right])
+    scenarios = table(
+        f"{_count(report.calls, 'call')} of {settings.tenant_id}, seed {settings.seed}", ["scenario", *right]
+    )
     for scenario in Scenario:
         counts = report.scenarios.get(scenario)
         if counts is not None:
@@ -106,7 +108,12 @@ def show_report(report: Report, settings: RunSettings, console: Console) -> None
     for example in report.examples:
         console.print(f"    {escape(example.session_id)}: {example.finding.rule.name} {escape(example.finding.detail)}")
     if report.passed:
-        console.print(f"[bold green]✓ every answer was right[/] ({report.calls} calls, {report.acknowledged} events)")
+        checked = f"{_count(report.calls, 'call')}, {_count(report.acknowledged, 'event')}"
+        console.print(f"[bold green]✓ every answer was right[/] ({checked})")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _latency_cells(latencies: Latencies) -> list[str]:
