@@ -48,6 +48,7 @@ class Database:
             pool_size=limits.read_connections,
             pool_timeout_seconds=limits.read_timeout_seconds,
             statement_timeout_seconds=limits.read_timeout_seconds,
+            read_only=True,
         )
         self._writers = open_engine(
             url,
@@ -63,7 +64,7 @@ class Database:
         return self._writers
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
-        """What `work` returns for a connection to read with.
+        """What `work` returns for a connection to read with; each statement sees what was committed when it began.
 
         Raises UnavailableError when there is none or it does not answer in time.
         """

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ async def test_what_is_not_there(stores: Stores) -> None:
 async def test_a_refused_change_changes_nothing(stores: Stores) -> None:
     created = await create(stores, axb())
 
-    def refuse(*_: object) -> Binding:
+    def refuse(*_: object) -> Any:
         raise AbortedError("no")
 
     with pytest.raises(AbortedError):

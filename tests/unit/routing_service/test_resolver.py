@@ -1,6 +1,7 @@
 """The resolver: what it decides, and that the explanation never differs from the decision."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,8 @@ from routing_service.resolver import Trace, resolve
 from tests.unit.routing_service.builders import MINUTE, NOW, TENANT, A, B, C, D, X, ax, axb, stored
 
 S, N = ResultCode.SUCCESS, ResultCode.NO_BINDING
-EXPIRED, FUTURE = {"expires_at": NOW}, {"not_before": NOW + MINUTE}
+EXPIRED: dict[str, Any] = {"expires_at": NOW}
+FUTURE: dict[str, Any] = {"not_before": NOW + MINUTE}
 
 
 def decide(caller: str, *terms: BindingTerms, now: datetime = NOW, trace: Trace | None = None) -> RouteDecision:

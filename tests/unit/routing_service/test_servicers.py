@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -408,7 +409,7 @@ async def test_a_tenant_is_stored_with_its_defaults_spelt_out(client: Client) ->
         ),
     ],
 )
-async def test_a_wrong_setting_is_named(client: Client, fields: dict[str, object], wrong_field: str) -> None:
+async def test_a_wrong_setting_is_named(client: Client, fields: dict[str, Any], wrong_field: str) -> None:
     code, error = await error_of(client.add_tenant(**fields))
 
     assert (code, error.metadata) == (grpc.StatusCode.INVALID_ARGUMENT, {"field": wrong_field})
