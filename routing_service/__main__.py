@@ -7,6 +7,7 @@ from axbridge.routing.v1.binding_service_pb2_grpc import add_BindingServiceServi
 from axbridge.routing.v1.routing_service_pb2_grpc import add_RoutingServiceServicer_to_server
 from axbridge.routing.v1.tenant_service_pb2_grpc import add_TenantServiceServicer_to_server
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import SystemClock
 from common.grpc_server import GrpcServerOptions, running_server
@@ -89,6 +90,9 @@ def main() -> int:
         return run(lambda: serve(settings))
     except OSError as error:
         _log.error("can't start", detail=str(error))
+        return 1
+    except SQLAlchemyError as error:
+        _log.error("can't start: the database can't be opened or migrated", detail=str(getattr(error, "orig", error)))
         return 1
 
 

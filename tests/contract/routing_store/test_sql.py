@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from common.errors import UnavailableError, UnexpectedError
 from routing_service import sql_schema
 from routing_service.domain.decision import RouteKey
-from routing_service.migrate import migrate
+from routing_service.migrate import migrate, migrate_database
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from tests.contract.routing_store.conftest import Stores
@@ -36,6 +36,13 @@ async def test_migrating_again_keeps_everything(stores: Stores) -> None:
     await migrate(stores.database.writers)
 
     assert await stores.bindings.get(TENANT, "b1") == stored(axb())
+
+
+async def test_a_database_is_migrated_by_its_url(database_url: str) -> None:
+    await migrate_database(database_url)
+    database = Database(database_url)
+    assert await SqlTenantStore(database).list_page("", 10) == []
+    await database.close()
 
 
 async def test_processes_that_start_together_migrate_once(database_url: str) -> None:
