@@ -1,6 +1,6 @@
 """SQL engines, alike for SQLite (embedded) and PostgreSQL (production)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ def open_engine(
     pool_timeout_seconds: float = 1.0,
     statement_timeout_seconds: float = 5.0,
     read_only: bool = False,
+    postgres_settings: Mapping[str, str] | None = None,
 ) -> AsyncEngine:
     """An engine for `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…`. It connects when first used.
 
@@ -29,6 +30,9 @@ def open_engine(
 
     `read_only` is for single statements that only read: no transaction is begun and ended around them, which saves a
     third of their time. Each statement sees what was committed when it began.
+
+    `postgres_settings` are set on PostgreSQL for every session (`lock_timeout`). Only a primary is connected to: what a
+    standby answers may be from before an acknowledged write.
     """
     url = make_url(database_url)
     options: dict[str, Any] = {
@@ -50,7 +54,12 @@ def open_engine(
     return create_async_engine(
         url,
         pool_pre_ping=False,
-        connect_args={"timeout": pool_timeout_seconds, "command_timeout": statement_timeout_seconds},
+        connect_args={
+            "timeout": pool_timeout_seconds,
+            "command_timeout": statement_timeout_seconds,
+            "target_session_attrs": "primary",
+            "server_settings": dict(postgres_settings or {}),
+        },
         **options,
     )
 
