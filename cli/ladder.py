@@ -126,13 +126,14 @@ def _query_lines(query: LadderQuery, access_number: str, began: int) -> list[Tex
     answered.offset(query.received_at_us - began + query.took_us)
     routed = query.result == ResultCode.SUCCESS.text
     said = f"{query.result} {ResultCode.describe(query.result)}"
-    said += f" → {', '.join(query.called)}" if routed and query.called else ""
     took = f"answered in {query.took_us / 1000:.1f} ms"
-    answered.center(_PLATFORM, f"{said}, {took}", "bold green" if routed else "bold red")
-    lines = [asked.text(), answered.text()]
-    if not routed and query.reason:
-        lines.append(_note(query.reason, "red"))
-    return lines
+    if routed:
+        called = f" → {', '.join(query.called)}" if query.called else ""
+        answered.center(_PLATFORM, f"{said}{called}, {took}", "bold green")
+        return [asked.text(), answered.text()]
+    answered.center(_PLATFORM, said, "bold red")
+    # The reason may be long; what is cut off then must not be the time.
+    return [asked.text(), answered.text(), _note(took, "dim"), *([_note(query.reason, "red")] if query.reason else [])]
 
 
 def _event_lines(event: LadderEvent, began: int) -> list[Text]:

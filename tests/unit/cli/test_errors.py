@@ -1,6 +1,7 @@
 """Errors are one line on standard error that says what to do, and an exit code."""
 
 import socket
+import threading
 
 import pytest
 from axbridge.routing.v1 import tenant_service_pb2
@@ -86,8 +87,6 @@ def test_a_service_that_is_not_there(cli: Cli) -> None:
 
 
 def test_a_service_that_takes_too_long(cli: Cli, services: FakeServices) -> None:
-    import threading
-
     release = threading.Event()
 
     def wait(_request: object) -> tenant_service_pb2.ListTenantsResponse:

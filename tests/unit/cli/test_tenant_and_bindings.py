@@ -1,5 +1,6 @@
 """Tenants and bindings: what is typed is what the service is asked, what it says is what is shown."""
 
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,12 +40,12 @@ def created(request: binding_service_pb2.CreateBindingRequest) -> binding_servic
 
 def test_a_pair_with_every_option(cli: Cli, services: FakeServices) -> None:
     services.answers["CreateBinding"] = created
-    options = (
+    options = shlex.split(
         "--one-way --display 02566000009 --not-before 2026-03-01T08:00+08:00 --expires-at 2026-03-02T00:00Z "
         "--charge-ext 8001 --client-id order-1 --user-data data --max-duration 600 --record-type after-answer "
         "--warning-duration 60 --warning-prompt warn.wav --conn-type bridge --ringback-mode local "
         "--ringback-prompt ring.wav --answer-prompt a.wav --disconnect-prompt d.wav --fail-prompt f.wav"
-    ).split()
+    )
     prompt = ("--caller-prompt", "<msg><file>1.wav</file><var>7_你好_吗</var></msg>")
     numbers = ("--tenant", "100001", "--access", X, "--a", A, "--b", B)
     cli.ok("bind", "axb", *numbers, *options, *prompt)
@@ -124,20 +125,11 @@ def test_what_is_not_given_is_not_sent(cli: Cli, services: FakeServices) -> None
     cli.ok("bind", "axb", "--tenant", "100001", "--access", X, "--a", A, "--b", B)
     (request,) = services.requests
     assert isinstance(request, binding_service_pb2.CreateBindingRequest)
-    assert (
-        request.binding
-        == binding_pb2.Binding(
-            tenant_id="100001",
-            kind=binding_pb2.BINDING_KIND_AXB,
-            access_number=X,
-            a_number=A,
-            b_number=B,
-            profile=call_profile_pb2.CallProfile(),
-            member_prompts=binding_pb2.MemberPrompts(),
-        )
-        or not request.binding.profile.ListFields()
-    )
-    assert not request.binding.HasField("expires_at")
+    set_fields = {field.name for field, _ in request.binding.ListFields()}
+    numbers = {"access_number", "a_number", "b_number"}
+    assert set_fields - {"profile", "member_prompts"} == {"tenant_id", "kind", *numbers}
+    assert not request.binding.profile.ListFields()
+    assert not request.binding.member_prompts.ListFields()
 
 
 def test_expiry_from_now(cli: Cli, services: FakeServices) -> None:
