@@ -16,6 +16,7 @@ from routing_service.sql_store import claims
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.rows import BINDING_COLUMNS, binding_values, read_binding
 from routing_service.sql_store.tenant_store import locked_tenant
+from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
 
 class SqlBindingStore:
@@ -24,19 +25,24 @@ class SqlBindingStore:
     Writers lock the tenant (shared), then the binding, then its access numbers, always in this order.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: Writer | None = None) -> None:
         self._database = database
+        self._writer = writer if writer is not None else UncachedWriter(database)
 
     async def create(self, tenant_id: str, make: MakeBinding) -> Binding:
-        async def work(connection: AsyncConnection) -> Binding:
+        async def work(transaction: Transaction) -> Binding:
+            connection = transaction.connection
             binding = make(await locked_tenant(connection, tenant_id, for_change=False))
-            await claims.lock_access_numbers(connection, tenant_id, [binding.terms.access_number])
-            await claims.take_access_number(connection, binding, binding.created_at)
+            numbers = [binding.terms.access_number]
+            await claims.lock_access_numbers(connection, tenant_id, numbers)
+            previous_owner = await claims.take_access_number(connection, binding, binding.created_at)
             await connection.execute(sa.insert(bindings).values(binding_values(binding)))
             await claims.claim(connection, binding, binding.created_at)
+            transaction.touch_access_numbers(tenant_id, numbers)
+            transaction.touch_access_numbers(previous_owner, numbers)
             return binding
 
-        return await self._database.write(work)
+        return await self._writer.write(tenant_id, work)
 
     async def get(self, tenant_id: str, binding_id: str) -> Binding | None:
         statement = sa.select(bindings).where(_is(tenant_id, binding_id))
@@ -48,17 +54,7 @@ class SqlBindingStore:
         return await self._database.read(work)
 
     async def list_page(self, which: BindingFilter, after: BindingPosition | None, limit: int) -> Sequence[Binding]:
-        statement = sa.select(bindings).where(bindings.c.tenant_id == which.tenant_id)
-        if which.access_number:
-            statement = statement.where(bindings.c.access_number == which.access_number)
-        if which.number:
-            columns = (bindings.c.a_number, bindings.c.b_number, bindings.c.callback_number)
-            statement = statement.where(sa.or_(*(column == which.number for column in columns)))
-        order = (bindings.c.created_at_us, bindings.c.binding_id)
-        if after is not None:
-            position = (to_microseconds(after.created_at), after.binding_id)
-            statement = statement.where(sa.tuple_(*order) > sa.tuple_(*position))
-        page = statement.order_by(*order).limit(limit)
+        page = page_statement(which, after, limit)
 
         async def work(connection: AsyncConnection) -> Sequence[Binding]:
             return [read_binding(row) for row in (await connection.execute(page)).all()]
@@ -66,14 +62,17 @@ class SqlBindingStore:
         return await self._database.read(work)
 
     async def update(self, tenant_id: str, binding_id: str, change: ChangeBinding) -> Binding:
-        async def work(connection: AsyncConnection) -> Binding:
+        async def work(transaction: Transaction) -> Binding:
+            connection = transaction.connection
             tenant = await locked_tenant(connection, tenant_id, for_change=False)
             current = await _locked_binding(connection, tenant_id, binding_id)
             changed = change(tenant, current)
             numbers = {current.terms.access_number, changed.terms.access_number}
             await claims.lock_access_numbers(connection, tenant_id, numbers)
+            transaction.touch_access_numbers(tenant_id, numbers)
             if not changed.terms.has_expired(changed.updated_at):
-                await claims.take_access_number(connection, changed, changed.updated_at)
+                previous_owner = await claims.take_access_number(connection, changed, changed.updated_at)
+                transaction.touch_access_numbers(previous_owner, [changed.terms.access_number])
             await _keep_as_history(connection, binding_id, changed.updated_at)
             statement = sa.update(bindings).where(_is(tenant_id, binding_id))
             await connection.execute(statement.values(binding_values(changed)))
@@ -82,10 +81,11 @@ class SqlBindingStore:
                 await claims.give_back_access_number(connection, tenant_id, number)
             return changed
 
-        return await self._database.write(work)
+        return await self._writer.write(tenant_id, work)
 
     async def delete(self, tenant_id: str, binding_id: str, check: CheckBinding, at: datetime) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(transaction: Transaction) -> None:
+            connection = transaction.connection
             await locked_tenant(connection, tenant_id, for_change=False)
             current = await _locked_binding(connection, tenant_id, binding_id)
             check(current)
@@ -95,8 +95,34 @@ class SqlBindingStore:
             await claims.release(connection, binding_id)
             await connection.execute(sa.delete(bindings).where(_is(tenant_id, binding_id)))
             await claims.give_back_access_number(connection, tenant_id, number)
+            transaction.touch_access_numbers(tenant_id, [number])
 
-        await self._database.write(work)
+        await self._writer.write(tenant_id, work)
+
+
+def page_statement(which: BindingFilter, after: BindingPosition | None, limit: int) -> "sa.Select[Any]":
+    """The statement of `SqlBindingStore.list_page`."""
+    statement = sa.select(bindings).where(bindings.c.tenant_id == which.tenant_id)
+    if which.access_number:
+        statement = statement.where(bindings.c.access_number == which.access_number)
+    if which.number:
+        statement = statement.where(bindings.c.binding_id.in_(_ids_with(which.tenant_id, which.number)))
+    order = (bindings.c.created_at_us, bindings.c.binding_id)
+    if after is not None:
+        position = (to_microseconds(after.created_at), after.binding_id)
+        statement = statement.where(sa.tuple_(*order) > sa.tuple_(*position))
+    return statement.order_by(*order).limit(limit)
+
+
+def _ids_with(tenant_id: str, number: str) -> "sa.CompoundSelect[Any]":
+    # One look into each index. As conditions joined by OR, SQLite would rather read all of the tenant's bindings. The
+    # indexes leave out the empty numbers, and a database uses them only when told that an empty one is not wanted.
+    return sa.union_all(
+        *(
+            sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id, column == number, column != "")
+            for column in (bindings.c.a_number, bindings.c.b_number, bindings.c.callback_number)
+        )
+    )
 
 
 def _is(tenant_id: str, binding_id: str) -> Any:

@@ -33,17 +33,17 @@ async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbe
         )
 
 
-async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> None:
-    """Make the locked access number of a binding its tenant's.
+async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> str:
+    """Make the locked access number of a binding its tenant's. Returns the tenant that it belonged to until then.
 
     Raises FailedPreconditionError, which says nothing of the other tenant, when another one has live bindings there.
     """
     number = binding.terms.access_number
-    owner = (
+    owner: str = (
         await connection.execute(sa.select(access_numbers.c.tenant_id).where(access_numbers.c.access_number == number))
     ).scalar_one()
     if owner == binding.tenant_id:
-        return
+        return owner
     live = sa.select(bindings.c.binding_id).where(
         bindings.c.tenant_id == owner, bindings.c.access_number == number, _is_live(now)
     )
@@ -56,6 +56,7 @@ async def take_access_number(connection: AsyncConnection, binding: Binding, now:
     await connection.execute(
         sa.update(access_numbers).where(access_numbers.c.access_number == number).values(tenant_id=binding.tenant_id)
     )
+    return owner
 
 
 async def claim(connection: AsyncConnection, binding: Binding, now: datetime) -> None:

@@ -14,6 +14,7 @@ from routing_service.sql_schema import bindings, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
 from routing_service.sql_store.rows import read_tenant, tenant_values
+from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
 
 async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> Tenant:
@@ -31,11 +32,13 @@ async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_chan
 class SqlTenantStore:
     """TenantStore on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: Writer | None = None) -> None:
         self._database = database
+        self._writer = writer if writer is not None else UncachedWriter(database)
 
     async def create(self, tenant: Tenant) -> Tenant:
-        async def work(connection: AsyncConnection) -> Tenant:
+        async def work(transaction: Transaction) -> Tenant:
+            connection = transaction.connection
             taken = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant.tenant_id)
             if (await connection.execute(taken)).first() is not None:
                 raise AlreadyExistsError(
@@ -44,9 +47,10 @@ class SqlTenantStore:
                     metadata={"tenant_id": tenant.tenant_id},
                 )
             await connection.execute(sa.insert(tenants).values(tenant_values(tenant)))
+            transaction.touch_tenant(tenant.tenant_id)
             return tenant
 
-        return await self._database.write(work)
+        return await self._writer.write(tenant.tenant_id, work)
 
     async def get(self, tenant_id: str) -> Tenant | None:
         statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
@@ -66,18 +70,21 @@ class SqlTenantStore:
         return await self._database.read(work)
 
     async def update(self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool) -> Tenant:
-        async def work(connection: AsyncConnection) -> Tenant:
+        async def work(transaction: Transaction) -> Tenant:
+            connection = transaction.connection
             current = await locked_tenant(connection, tenant_id, for_change=True)
             in_use = await _profiles_in_use(connection, tenant_id) if with_profiles else []
             changed = change(current, in_use)
             statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
             await connection.execute(statement.values(tenant_values(changed)))
+            transaction.touch_tenant(tenant_id)
             return changed
 
-        return await self._database.write(work)
+        return await self._writer.write(tenant_id, work)
 
     async def delete(self, tenant_id: str) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(transaction: Transaction) -> None:
+            connection = transaction.connection
             await locked_tenant(connection, tenant_id, for_change=True)
             bound = sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id).limit(1)
             if (await connection.execute(bound)).first() is not None:
@@ -87,8 +94,9 @@ class SqlTenantStore:
                     metadata={"tenant_id": tenant_id},
                 )
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
+            transaction.touch_tenant(tenant_id)
 
-        await self._database.write(work)
+        await self._writer.write(tenant_id, work)
 
 
 async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:
