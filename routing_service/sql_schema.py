@@ -120,3 +120,16 @@ binding_claims = sa.Table(
     sa.Index(None, "binding_id"),
     sqlite_with_rowid=False,
 )
+
+# Writes whose scopes the cache may not have been told of yet: put down in the writing transaction, taken away once it
+# was. A row that stays is a writer that died half-way, and any replica finishes it.
+cache_outbox = sa.Table(
+    "cache_outbox",
+    metadata,
+    _column("write_id", KeyText, primary_key=True),
+    _column("tenant_id", KeyText),
+    # JSON list of [tenant_id, access_number].
+    _column("scopes", sa.Text),
+    _column("created_at_us", sa.BigInteger),
+    sa.Index(None, "tenant_id"),
+)
