@@ -12,6 +12,8 @@ from common.errors import UnavailableError, UnexpectedError
 from routing_service import sql_schema
 from routing_service.domain.decision import RouteKey
 from routing_service.migrate import migrate, migrate_database
+from routing_service.ports import BindingFilter
+from routing_service.sql_store.binding_store import page_statement
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from tests.contract.routing_store.conftest import Stores
@@ -100,6 +102,23 @@ async def test_callers_that_go_away_leave_no_lock_behind(stores: Stores) -> None
     async with asyncio.timeout(10):
         await create(stores, axb(A, B, X2), "last")
         await remove(stores, "last", NOW)
+
+
+async def test_a_number_is_looked_up_by_index_and_not_by_reading_everything(stores: Stores) -> None:
+    for place, number in enumerate((A, B, C)):
+        await create(stores, axb(number, f"+86139100000{place:02}"), f"b{place}")
+    statement = page_statement(BindingFilter(TENANT, number=A), None, 10)
+    async with stores.database.writers.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # With three rows it would rightly read them all.
+            await connection.execute(sa.text("SET enable_seqscan = off"))
+        compiled = statement.compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
+        prefix = "EXPLAIN " if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+        plan = "\n".join(str(row) for row in await connection.execute(sa.text(prefix + str(compiled))))
+
+    for column in ("a_number", "b_number", "callback_number"):
+        assert f"ix_bindings_tenant_id_{column}" in plan
+    assert "ix_bindings_tenant_id_created_at_us" not in plan
 
 
 async def test_readers_do_not_wait_for_a_writer(stores: Stores) -> None:
