@@ -75,6 +75,15 @@ class CallPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class CallChange:
+    """A change of the record of a call that is over. `change_offset` is its place in the partition, from 1."""
+
+    partition_id: int
+    change_offset: int
+    revised: CallRevision
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
     """A message that could not be taken as an event. `message_id` is given by the quarantine."""
 
@@ -113,6 +122,18 @@ class EventLog(Protocol):
     async def heads(self) -> Sequence[int]:
         """The offset of each partition's last event, 0 where there is none; by partition. There are as many as when the
         log was created."""
+        ...
+
+
+class CallChanges(Protocol):
+    """The changes of the records of calls that are over, in the log's partitions."""
+
+    async def read_changes(self, partition_id: int, after_offset: int, limit: int) -> Sequence[CallChange]:
+        """The next changes of a partition behind `after_offset` (0: from the start), at most `limit`; empty: none yet.
+
+        Offsets are gapless from 1 and in commit order, like the log's. A change comes with the record as it is when it
+        is read: changes that are read late can all come with the same, latest revision.
+        """
         ...
 
 

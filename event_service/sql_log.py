@@ -21,6 +21,7 @@ from event_service.append_plan import (
 from event_service.domain import CallEvent, LoggedDecision, partition_of
 from event_service.limits import MAX_FOLDED_EVENTS
 from event_service.ports import EventOutcome, LoggedEvent
+from event_service.sql_changes import record_changes
 from event_service.sql_errors import translated_errors
 from event_service.sql_rows import (
     CALL_COLUMNS,
@@ -123,7 +124,7 @@ async def _lock_heads(connection: AsyncConnection, partitions: Collection[int]) 
         .order_by(partition_heads.c.partition_id)
         .with_for_update()
     )
-    return dict((await connection.execute(query)).tuples().all())
+    return dict((await connection.execute(query)).all())
 
 
 async def _load_calls(
@@ -173,6 +174,7 @@ async def _write(connection: AsyncConnection, plan: AppendPlan, partitions: Mapp
     for statement, rows in steps:
         if rows:
             await connection.execute(statement, rows)
+    await record_changes(connection, [*plan.new_records, *plan.changed_records], partitions, now_us)
 
 
 def _padded(values: Sequence[Any]) -> Sequence[Any]:

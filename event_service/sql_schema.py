@@ -27,6 +27,8 @@ partition_heads = Table(
     Column("partition_id", Integer, primary_key=True, autoincrement=False),
     # The offset of the last event; 0: none yet.
     Column("last_offset", BigInteger, nullable=False),
+    # The same for the partition's rows of call_changes.
+    Column("last_change", BigInteger, nullable=False, server_default="0"),
 )
 
 # The log. Content is never changed; the columns on copies are (see `received_count`).
@@ -126,6 +128,19 @@ Index("calls_started", calls.c.tenant_id, calls.c.started_at_us, calls.c.call_ke
 Index("calls_calling", calls.c.tenant_id, calls.c.calling_number, calls.c.started_at_us, calls.c.call_key)
 Index("calls_access", calls.c.tenant_id, calls.c.access_number, calls.c.started_at_us, calls.c.call_key)
 Index("calls_called", calls.c.tenant_id, calls.c.called_number, calls.c.started_at_us, calls.c.call_key)
+
+# The changes of the records of calls that are over: one row for each revision, with offsets that are gapless and in
+# commit order like the log's. Whoever follows it misses none, also where no event made the change.
+call_changes = Table(
+    "call_changes",
+    metadata,
+    Column("partition_id", Integer, nullable=False),
+    Column("change_offset", BigInteger, nullable=False),
+    Column("call_key", LargeBinary(16), nullable=False),
+    Column("stored_day", Integer, nullable=False),
+    PrimaryKeyConstraint("partition_id", "change_offset", name="call_changes_pkey"),
+)
+Index("call_changes_stored_day", call_changes.c.stored_day)
 
 # Messages that belong to no call that could be named.
 quarantine = Table(
