@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -101,8 +102,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         async def respond_stream(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                async for response in inner(request, context):
-                    yield response
+                # Closed at once when the client goes, not whenever the garbage collector comes by.
+                async with aclosing(inner(request, context)) as responses:
+                    async for response in responses:
+                        yield response
             except Exception as error:  # noqa: BLE001 - the last one who could answer it
                 await _abort(context, error, method)
 

@@ -12,6 +12,12 @@ from grpc_reflection.v1alpha import reflection
 
 from common.grpc_channel import KEEPALIVE_TIME_SECONDS, MAX_MESSAGE_BYTES
 from common.grpc_errors import ErrorInterceptor
+from common.reloading import ReloadedFile, following
+from common.tls import TlsMaterial, server_credentials
+
+MAX_CONCURRENT_STREAMS = 1024
+MAX_METADATA_BYTES = 16 * 1024
+HANDSHAKE_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class GrpcServerOptions:
     max_connection_age_seconds: float = 60.0
     max_connection_age_grace_seconds: float = 10.0
     drain_seconds: float = 10.0
+    # None: in the clear.
+    tls: ReloadedFile[TlsMaterial] | None = None
 
 
 class RunningServer:
@@ -52,10 +60,11 @@ async def running_server(
 ) -> AsyncIterator[RunningServer]:
     """Serve while the context is open, then drain: NOT_SERVING, no new calls, `drain_seconds` for those in flight.
 
-    `service_names` are the full protobuf names, for health and reflection. Raises OSError when the address is taken.
+    `service_names` are the full protobuf names, for health and reflection. `interceptors` may raise AxbridgeErrors.
+    Raises OSError when the address is taken, InvalidArgumentError when the TLS files hold no certificate of ours.
     """
     server = grpc.aio.server(
-        interceptors=[*interceptors, ErrorInterceptor()],
+        interceptors=[ErrorInterceptor(), *interceptors],
         options=[
             ("grpc.max_connection_age_ms", int(options.max_connection_age_seconds * 1000)),
             ("grpc.max_connection_age_grace_ms", int(options.max_connection_age_grace_seconds * 1000)),
@@ -64,6 +73,10 @@ async def running_server(
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            # One client can't hold everything, nor keep us waiting for its handshake.
+            ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_SECONDS * 1000),
             # Two processes on one port would share it silently, and each would see half of the calls.
             ("grpc.so_reuseport", 0),
         ],
@@ -77,14 +90,18 @@ async def running_server(
     add_servicers(server)
     host, _, _port = options.listen.rpartition(":")
     try:
-        port = server.add_insecure_port(options.listen)
+        if options.tls is None:
+            port = server.add_insecure_port(options.listen)
+        else:
+            port = server.add_secure_port(options.listen, server_credentials(options.tls))
     except RuntimeError as error:
         raise OSError(f"can't listen on {options.listen}: is something else using it?") from error
     running = RunningServer(f"{host}:{port}", health, service_names)
     await server.start()
     await running.set_serving(True)
     try:
-        yield running
+        async with following(*([] if options.tls is None else [options.tls])):
+            yield running
     finally:
         await health.enter_graceful_shutdown()
         await asyncio.shield(server.stop(options.drain_seconds))
