@@ -29,7 +29,7 @@ async def record_changes(
         return
     heads = partition_heads.c
     query = select(heads.partition_id, heads.last_change).where(heads.partition_id.in_({p for p, _ in finished}))
-    last = dict((await connection.execute(query)).tuples().all())
+    last = dict((await connection.execute(query)).all())
     rows = []
     for partition_id, key in finished:
         last[partition_id] += 1

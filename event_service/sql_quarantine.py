@@ -81,7 +81,7 @@ class SqlQuarantine:
     async def _drop_oldest(self, connection: AsyncConnection, totals: _Totals) -> None:
         oldest = select(quarantine.c.message_id, quarantine.c.size_bytes).order_by(quarantine.c.message_id)
         last_id = None
-        for message_id, size_bytes in (await connection.execute(oldest.limit(_DROP_STEP))).tuples():
+        for message_id, size_bytes in await connection.execute(oldest.limit(_DROP_STEP)):
             if totals.messages <= self._bounds.max_messages and totals.size_bytes <= self._bounds.max_bytes:
                 break
             last_id = message_id
