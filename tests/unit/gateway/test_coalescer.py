@@ -128,9 +128,10 @@ def test_turns_are_fair_and_nothing_is_lost(keys: list[str], batch_items: int) -
         several = coalescer(carrier, FakeClock(), max_batch_items=batch_items, max_batches_in_flight=1)
         futures = [several.submit(key, f"{key}{number}", FAR) for number, key in enumerate(keys)]
         waiting = Counter(keys)
+        handled = 0
         while any(not future.done() for future in futures):
-            before = len(carrier.batches)
-            await settle(lambda count=before: len(carrier.batches) > count)
+            handled += 1
+            await settle(lambda count=handled: len(carrier.batches) == count)
             taken = Counter(item[0] for item in carrier.sent())
             if sum(waiting.values()) > batch_items:
                 most = max(taken.values())
