@@ -40,6 +40,8 @@ def open_engine(
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": pool_timeout_seconds,
+        # Errors and logs would otherwise quote what was to be stored: people's numbers.
+        "hide_parameters": True,
     }
     if read_only:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
