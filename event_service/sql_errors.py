@@ -11,6 +11,10 @@ from common.logs import get_logger
 
 _log = get_logger(__name__)
 
+_DATA_EXCEPTION = "22"
+# Connections, read-only servers (after a failover), deadlocks, lack of room, operators' interventions.
+_PASSING = ("08", "25", "40", "53", "57", "58")
+
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
@@ -21,13 +25,16 @@ def translated_errors() -> Iterator[None]:
     except DataError as error:
         raise InvalidArgumentError("message", "holds a value that can't be stored") from error
     except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
-        _log.warning("database not available", error=str(error))
+        _log.warning("database not available", error=str(getattr(error, "orig", error)))
         raise UnavailableError("the event store is not available") from error
     except DBAPIError as error:
-        # A connection that broke while it was used, or a server that is about to stop, in the driver's own words.
-        if not error.connection_invalidated:
+        # SQLAlchemy knows only some of PostgreSQL's errors by class; the first two digits of the SQLSTATE tell them all.
+        state_class = str(getattr(error.orig, "sqlstate", None) or "")[:2]
+        if state_class == _DATA_EXCEPTION:
+            raise InvalidArgumentError("message", "holds a value that can't be stored") from error
+        if not error.connection_invalidated and state_class not in _PASSING:
             raise
-        _log.warning("connection to the database lost", error=str(error.orig))
+        _log.warning("database not available", error=str(error.orig))
         raise UnavailableError("the event store is not available") from error
     except StatementError as error:
         # The value did not even reach the database: the driver could not convert it.
