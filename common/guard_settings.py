@@ -31,6 +31,10 @@ class GrpcGuardSettings(BaseSettings):
         default=False,
         description="Listen beyond loopback even without credentials and TLS: for networks that are guarded otherwise.",
     )
+    health_listen: str = Field(
+        default="",
+        description="HOST:PORT that /livez and /readyz, with the reasons, are served on over HTTP; empty: nowhere.",
+    )
     max_connection_age_seconds: float = Field(
         default=60.0,
         gt=0,

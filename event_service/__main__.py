@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import SystemClock
 from common.errors import AxbridgeError
-from common.grpc_server import GrpcServerOptions, running_server
+from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from common.sql import open_engine
-from event_service.durability import check_durability
+from event_service.access import REQUIREMENTS
+from event_service.durability import check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
@@ -57,8 +58,9 @@ async def serve(settings: EventServiceSettings) -> int:
             call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
 
         await stack.enter_async_context(committer.running())
-        options = GrpcServerOptions(listen=settings.listen, drain_seconds=settings.drain_seconds)
-        server = await stack.enter_async_context(running_server(options, add_servicers, SERVICE_NAMES))
+        api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": lambda: check_answers(engine)})
+        serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
+        server = await stack.enter_async_context(serving)
         announce("event_service", server.address)
         await stop.wait()
         log.info("stopping")

@@ -1,10 +1,14 @@
-"""Whether the database keeps what it has committed."""
+"""Whether the database answers, and keeps what it has committed."""
+
+import asyncio
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from common.errors import FailedPreconditionError
+from common.errors import AxbridgeError, FailedPreconditionError
 from event_service.sql_errors import translated_errors
+
+_ANSWER_SECONDS = 1.0
 
 
 async def check_durability(engine: AsyncEngine) -> None:
@@ -26,3 +30,17 @@ async def check_durability(engine: AsyncEngine) -> None:
             f"the event database may lose what it has committed: turn {' and '.join(lost)} on",
             reason="DATABASE_NOT_DURABLE",
         )
+
+
+async def check_answers(engine: AsyncEngine) -> str:
+    """Why the database can't be read at the moment, in one phrase; empty when it can."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            with translated_errors():
+                async with engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+    except TimeoutError:
+        return "does not answer"
+    except AxbridgeError as error:
+        return error.message
+    return ""

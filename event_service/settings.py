@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from common.guard_settings import GrpcGuardSettings
 from common.logs import LOG_FORMATS
 from event_service.limits import MAX_BATCH_ITEMS
 
 DATABASE_FILE = "events.db"
 
 
-class EventServiceSettings(BaseSettings):
+class EventServiceSettings(GrpcGuardSettings):
     """Settings of `python -m event_service`; each is the environment variable AXBRIDGE_EVENTS_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix="AXBRIDGE_EVENTS_", frozen=True, extra="ignore")

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.clock import SystemClock
-from common.grpc_server import GrpcServerOptions, running_server
+from common.errors import AxbridgeError
+from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from routing_service.access import REQUIREMENTS
 from routing_service.binding_ids import BindingIds
 from routing_service.migrate import migrate
 from routing_service.service.bindings import BindingService
@@ -50,9 +52,9 @@ async def serve(settings: RoutingServiceSettings) -> int:
         add_BindingServiceServicer_to_server(binding, server)
         add_TenantServiceServicer_to_server(tenant, server)
 
-    options = GrpcServerOptions(settings.listen, drain_seconds=settings.drain_seconds)
+    api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": database.check})
     try:
-        async with running_server(options, add_servicers, SERVICE_NAMES) as server:
+        async with running_guarded_server(settings, settings.listen, settings.drain_seconds, api) as server:
             announce(NAME, server.address)
             await stop.wait()
             _log.info("stopping")
@@ -88,7 +90,7 @@ def main() -> int:
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:
         return run(lambda: serve(settings))
-    except OSError as error:
+    except (AxbridgeError, OSError) as error:
         _log.error("can't start", detail=str(error))
         return 1
     except SQLAlchemyError as error:

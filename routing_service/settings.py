@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from common.guard_settings import GrpcGuardSettings
 
 DATABASE_FILE = "routing.db"
 
 
-class RoutingServiceSettings(BaseSettings):
+class RoutingServiceSettings(GrpcGuardSettings):
     """Settings of `python -m routing_service`; each is the environment variable AXBRIDGE_ROUTING_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix="AXBRIDGE_ROUTING_", frozen=True, extra="ignore")

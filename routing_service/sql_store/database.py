@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import exc
+from sqlalchemy import exc, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -77,6 +77,14 @@ class Database:
         """
         return await self._run(_with(lambda: begin_write(self._writers), work), self._limits.write_timeout_seconds)
 
+    async def check(self) -> str:
+        """Why the database can't be read at the moment, in one phrase; empty when it can."""
+        try:
+            await self.read(_select_one)
+        except AxbridgeError as error:
+            return error.message
+        return ""
+
     async def close(self) -> None:
         """Wait for the work that is going on, then close all connections."""
         if self._running:
@@ -99,6 +107,10 @@ class Database:
         # Reading the exception keeps asyncio from complaining about the tasks that nobody waits for any more.
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AxbridgeError):
             _log.error("database work failed", detail=type(error).__name__)
+
+
+async def _select_one(connection: AsyncConnection) -> None:
+    await connection.execute(select(1))
 
 
 async def _with(

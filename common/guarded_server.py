@@ -1,0 +1,55 @@
+"""A gRPC server with everything that guards it, and its health over HTTP."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+
+from common.auth.requirements import Requirements
+from common.clock import SystemClock
+from common.grpc_server import GrpcServerOptions, RunningServer, running_server
+from common.guard import running_guard
+from common.guard_settings import GrpcGuardSettings
+from common.logs import get_logger
+from common.service_health import Check, ServiceHealth, running_health
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApi:
+    """What a server serves: its servicers, their full names, what their methods ask of callers, what they depend on.
+
+    `interceptors` stand around the guard: they see refused calls too.
+    """
+
+    add_servicers: Callable[[grpc.aio.Server], None]
+    service_names: Sequence[str]
+    requirements: Requirements
+    dependencies: Mapping[str, Check]
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+
+
+@asynccontextmanager
+async def running_guarded_server(
+    settings: GrpcGuardSettings, listen: str, drain_seconds: float, api: ServedApi
+) -> AsyncIterator[RunningServer]:
+    """Serve while the context is open, then drain. Raises OSError and AxbridgeError when it can't start."""
+    async with running_guard(settings, listen, api.requirements, SystemClock()) as guard:
+        health = ServiceHealth(api.dependencies, guard.problems)
+        options = GrpcServerOptions(
+            listen, settings.max_connection_age_seconds, drain_seconds=drain_seconds, tls=guard.tls
+        )
+        async with (
+            running_health(settings.health_listen, health) as health_address,
+            running_server(
+                options, api.add_servicers, api.service_names, [*api.interceptors, guard.interceptor]
+            ) as server,
+        ):
+            if health_address:
+                _log.info("health over HTTP", address=health_address)
+            try:
+                yield server
+            finally:
+                health.is_draining = True

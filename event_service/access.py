@@ -1,0 +1,32 @@
+"""What each of this service's RPCs asks of its caller. An RPC that is not in the table is refused."""
+
+from common.auth.grants import Scope
+from common.auth.requirements import (
+    Charge,
+    Requirement,
+    for_all_tenants,
+    for_tenants_at,
+    standard_requirements,
+)
+
+
+def _requirements() -> dict[str, Requirement]:
+    events = "/axbridge.events.v1.EventService/"
+    calls = "/axbridge.events.v1.CallService/"
+    # A batch holds every tenant's messages. The gateway has counted them against their tenants' limits.
+    from_gateway = for_all_tenants(Scope.GATEWAY, charge=Charge.NOTHING)
+    return {
+        **standard_requirements(),
+        f"{events}PublishBatch": from_gateway,
+        f"{events}RecordDecisions": from_gateway,
+        f"{events}QuarantineMessages": from_gateway,
+        # A message in the quarantine can be anybody's: without a tenant all of them are listed, and ids name no tenant.
+        f"{events}ListQuarantined": for_tenants_at("tenant_id", scopes=(Scope.ADMIN,), charge=Charge.READ),
+        f"{events}DeleteQuarantined": for_all_tenants(Scope.ADMIN, charge=Charge.WRITE),
+        f"{calls}GetCall": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        f"{calls}ListCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        f"{calls}ListCallEvents": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+    }
+
+
+REQUIREMENTS = _requirements()
