@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -42,9 +43,7 @@ def up(
     Their logs go to standard error. When one of them ends by itself, the others are stopped and the exit code is 1.
     """
     for option, address in (("--http", http), ("--routing", routing), ("--events", events)):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise typer.BadParameter(f"{option} takes HOST:PORT, such as 127.0.0.1:8080")
+        _check_free(option, address)
     folder = (data_dir or default_data_dir()).expanduser().resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +52,29 @@ def up(
             f"can't keep data in {folder}: {error.strerror}; name another folder with --data-dir"
         ) from error
     asyncio.run(_run(StackOptions(http, routing, events, folder), as_json=as_json))
+
+
+def _check_free(option: str, address: str) -> None:
+    """Raises typer.BadParameter for what is no HOST:PORT, AxbridgeError for an address that can't be listened on.
+
+    The service would say so, too, but in a log; here it is the one line that tells what to do.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise typer.BadParameter(f"{option} takes HOST:PORT, such as 127.0.0.1:8080")
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do, so that connections which are closing don't count as taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise AxbridgeError(
+            f"{option}: can't listen on {address} ({error.strerror}): end what uses it, or give another address; "
+            "port 0 takes a free one"
+        ) from error
 
 
 async def _run(options: StackOptions, *, as_json: bool) -> None:
