@@ -80,7 +80,10 @@ class CallChange:
 
     partition_id: int
     change_offset: int
-    revised: CallRevision
+    # The revision that the change made.
+    revision: int
+    # The record as it is now: of that revision or a later one. A later one of a call that is over has its own change.
+    current: CallRevision
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,7 @@ class CallChanges(Protocol):
     async def read_changes(self, partition_id: int, after_offset: int, limit: int) -> Sequence[CallChange]:
         """The next changes of a partition behind `after_offset` (0: from the start), at most `limit`; empty: none yet.
 
-        Offsets are gapless from 1 and in commit order, like the log's. A change comes with the record as it is when it
-        is read: changes that are read late can all come with the same, latest revision.
+        Offsets are gapless from 1 and in commit order, like the log's.
         """
         ...
 

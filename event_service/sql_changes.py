@@ -24,20 +24,23 @@ async def record_changes(
 
     To be called in the transaction that writes them, which holds the rows of their partitions in `partition_heads`.
     """
-    finished = [(partitions[key], key) for key, revised in records if revised.call.state.is_finished]
+    finished = [(partitions[key], key, each.revision) for key, each in records if each.call.state.is_finished]
     if not finished:
         return
     heads = partition_heads.c
-    query = select(heads.partition_id, heads.last_change).where(heads.partition_id.in_({p for p, _ in finished}))
+    query = select(heads.partition_id, heads.last_change).where(
+        heads.partition_id.in_({place[0] for place in finished})
+    )
     last = dict((await connection.execute(query)).all())
     rows = []
-    for partition_id, key in finished:
+    for partition_id, key, revision in finished:
         last[partition_id] += 1
         rows.append(
             {
                 "partition_id": partition_id,
                 "change_offset": last[partition_id],
                 "call_key": key,
+                "revision": revision,
                 "stored_day": now_us // US_PER_DAY,
             }
         )
@@ -55,7 +58,7 @@ class SqlCallChanges:
 
     async def read_changes(self, partition_id: int, after_offset: int, limit: int) -> Sequence[CallChange]:
         query = (
-            select(call_changes.c.change_offset, *CALL_COLUMNS)
+            select(call_changes.c.change_offset, call_changes.c.revision, *CALL_COLUMNS)
             .join(calls, calls.c.call_key == call_changes.c.call_key)
             .where(call_changes.c.partition_id == partition_id, call_changes.c.change_offset > after_offset)
             .order_by(call_changes.c.change_offset)
@@ -63,6 +66,5 @@ class SqlCallChanges:
         )
         with translated_errors():
             async with self._engine.connect() as connection:
-                return [
-                    CallChange(partition_id, row[0], call_revision(row[1:])) for row in await connection.execute(query)
-                ]
+                rows = await connection.execute(query)
+                return [CallChange(partition_id, row[0], row[1], call_revision(row[2:])) for row in rows]

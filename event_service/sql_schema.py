@@ -137,6 +137,7 @@ call_changes = Table(
     Column("partition_id", Integer, nullable=False),
     Column("change_offset", BigInteger, nullable=False),
     Column("call_key", LargeBinary(16), nullable=False),
+    Column("revision", BigInteger, nullable=False),
     Column("stored_day", Integer, nullable=False),
     PrimaryKeyConstraint("partition_id", "change_offset", name="call_changes_pkey"),
 )

@@ -106,14 +106,15 @@ class WebhookStore(Protocol):
         """At most `limit` webhooks of a tenant by id, behind `after_id`."""
         ...
 
-    async def update(self, webhook: Webhook) -> None:
+    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None) -> None:
         """Store a webhook's new settings; its revision is one above that of those it replaces.
 
-        Raises AbortedError when these are no longer the stored ones, then nothing is changed.
+        With `retry_at_us`, an enabled webhook's health starts afresh, and everything that was to be tried later is due
+        then. Raises AbortedError when what is replaced is no longer what is stored, then nothing is changed.
         """
         ...
 
-    async def delete(self, tenant_id: str, webhook_id: str) -> bool:
+    async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
         """Remove a webhook: nothing more is leased for it. Whether there was one. Its deliveries, attempts and dead
         letters go with the next purges."""
         ...

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("partition_id", sa.Integer, nullable=False),
         sa.Column("change_offset", sa.BigInteger, nullable=False),
         sa.Column("call_key", sa.LargeBinary(16), nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("stored_day", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("partition_id", "change_offset", name="call_changes_pkey"),
     )

@@ -1,0 +1,103 @@
+"""The endpoints in SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.errors import AbortedError, ResourceExhaustedError
+from event_service.webhooks.circuit import EndpointHealth
+from event_service.webhooks.database import WebhookDatabase
+from event_service.webhooks.domain import Webhook, WebhookState
+from event_service.webhooks.sql_rows import DELETED, PENDING, health_row, webhook_of, webhook_row
+from event_service.webhooks.sql_schema import webhook_deliveries, webhook_health, webhooks
+
+# The first half of an advisory lock's name; the tenant is the other.
+_CREATION_LOCK = 0x6178_7768  # "axwh"
+
+
+class SqlWebhookStore:
+    """`WebhookStore` over SQLite or PostgreSQL."""
+
+    def __init__(self, database: WebhookDatabase) -> None:
+        self._database = database
+
+    async def create(self, webhook: Webhook, max_per_tenant: int) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            if not self._database.is_sqlite:
+                lock = func.pg_advisory_xact_lock(_CREATION_LOCK, func.hashtext(webhook.tenant_id))
+                await connection.execute(select(lock))
+            mine = (webhooks.c.tenant_id == webhook.tenant_id) & (webhooks.c.state != DELETED)
+            existing = (await connection.execute(select(func.count()).select_from(webhooks).where(mine))).scalar_one()
+            if existing >= max_per_tenant:
+                message = f"the enterprise has {existing} webhooks, as many as it may"
+                raise ResourceExhaustedError(message, reason="TOO_MANY_WEBHOOKS")
+            await connection.execute(insert(webhooks).values(webhook_row(webhook)))
+            fresh = {"webhook_id": webhook.webhook_id, **health_row(EndpointHealth())}
+            await connection.execute(insert(webhook_health).values(fresh))
+
+        await self._database.write(work)
+
+    async def get(self, tenant_id: str, webhook_id: str) -> Webhook | None:
+        async def work(connection: AsyncConnection) -> Webhook | None:
+            query = select(webhooks).where(
+                webhooks.c.webhook_id == webhook_id, webhooks.c.tenant_id == tenant_id, webhooks.c.state != DELETED
+            )
+            row = (await connection.execute(query)).first()
+            return None if row is None else webhook_of(row)
+
+        return await self._database.read(work)
+
+    async def list_page(self, tenant_id: str, after_id: str, limit: int) -> Sequence[Webhook]:
+        async def work(connection: AsyncConnection) -> Sequence[Webhook]:
+            query = (
+                select(webhooks)
+                .where(webhooks.c.tenant_id == tenant_id, webhooks.c.webhook_id > after_id, webhooks.c.state != DELETED)
+                .order_by(webhooks.c.webhook_id)
+                .limit(limit)
+            )
+            return [webhook_of(row) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            statement = update(webhooks).where(
+                webhooks.c.webhook_id == webhook.webhook_id,
+                webhooks.c.tenant_id == webhook.tenant_id,
+                webhooks.c.revision == webhook.revision - 1,
+                webhooks.c.state != DELETED,
+            )
+            changed = await connection.execute(statement.values(webhook_row(webhook)))
+            if changed.rowcount != 1:
+                raise AbortedError("somebody else changed the webhook at the same time")
+            if retry_at_us is not None and webhook.state is WebhookState.ENABLED:
+                await _retry_at(connection, webhook.webhook_id, retry_at_us)
+
+        await self._database.write(work)
+
+    async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
+        async def work(connection: AsyncConnection) -> bool:
+            statement = (
+                update(webhooks)
+                .where(
+                    webhooks.c.webhook_id == webhook_id, webhooks.c.tenant_id == tenant_id, webhooks.c.state != DELETED
+                )
+                # The secrets serve nobody any more.
+                .values(state=DELETED, secrets="[]", revision=webhooks.c.revision + 1, updated_at_us=now_us)
+            )
+            return (await connection.execute(statement)).rowcount == 1
+
+        return await self._database.write(work)
+
+
+async def _retry_at(connection: AsyncConnection, webhook_id: str, now_us: int) -> None:
+    """Forget what held the endpoint back, and make everything that was to be tried later due."""
+    reset = {"consecutive_failures": 0, "trips": 0, "held_until_us": 0}
+    await connection.execute(update(webhook_health).where(webhook_health.c.webhook_id == webhook_id).values(reset))
+    later = (
+        (webhook_deliveries.c.webhook_id == webhook_id)
+        & (webhook_deliveries.c.state == PENDING)
+        & (webhook_deliveries.c.due_at_us > now_us)
+    )
+    await connection.execute(update(webhook_deliveries).where(later).values(due_at_us=now_us))
