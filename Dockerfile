@@ -51,7 +51,7 @@ ENV PATH=/opt/axbridge/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONFAULTHANDLER=1
-WORKDIR /var/lib/axbridge
+WORKDIR /
 USER 65532:65532
 EXPOSE 8080 50051 50052
 ENTRYPOINT ["/opt/axbridge/bin/python", "-m"]

@@ -7,11 +7,12 @@
 # there. Needs root and `install_system_packages.sh`.
 set -euo pipefail
 
+podman=$(cd "$(dirname "$0")" && pwd)/podman
 image=$1
 shift
 packages=$(IFS=,; echo "$*")
 
-if podman image exists "$image"; then
+if "$podman" image exists "$image"; then
   exit 0
 fi
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Suite: bookworm' 2>/dev/null | head -n 1)
@@ -28,5 +29,5 @@ fi
 # What apt keeps for itself is no part of a base image, and would be counted as one.
 rm -rf "$root"/system/var/cache/apt/archives/*.deb "$root"/system/var/lib/apt/lists/* "$root/system/debootstrap"
 tar --create --directory "$root/system" --numeric-owner . \
-  | podman import --quiet --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'ENV LANG=C.UTF-8' \
+  | "$podman" import --quiet --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'ENV LANG=C.UTF-8' \
       --change 'CMD ["python3"]' - "$image" > /dev/null

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 
 image=$1
 shift
-export CONTAINERS_CONF=$PWD/tools/k8s/containers.conf
+podman=$PWD/tools/k8s/podman
 
 secrets=()
 add_secret() { # ID FILE…: the first file that exists
@@ -24,7 +24,7 @@ add_secret() { # ID FILE…: the first file that exists
 add_secret pip.conf "${PIP_CONFIG_FILE:-}" "${HOME:-/nonexistent}/.config/pip/pip.conf" /etc/pip.conf
 add_secret ca-certificates.crt "${PIP_CERT:-}" "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt
 
-nice -n 10 podman build --quiet --pull=never --network host --isolation chroot --timestamp 0 "${secrets[@]}" \
+nice -n 10 "$podman" build --quiet --pull=never --network host --isolation chroot --timestamp 0 "${secrets[@]}" \
   --build-arg "BASE_IMAGE=${BASE_IMAGE:-docker.io/library/python:3.11-slim-bookworm}" \
   --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
   --tag "$image" "$@" .

@@ -74,7 +74,7 @@ def remove_others(needed: set[str]) -> list[str]:
         for directory in sorted(directories, key=lambda each: len(each.parts), reverse=True):
             while directory.is_dir() and not any(directory.iterdir()):
                 directory.rmdir()
-                directory = directory.parent  # noqa: PLW2901 - emptied parents go too
+                directory = directory.parent
     return sorted(removed)
 
 
@@ -117,7 +117,8 @@ def write_bill_of_materials(path: Path) -> int:
     root: dict[str, object] = {}
     for distribution in metadata.distributions():
         name, version = canonicalize_name(distribution.metadata["Name"]), distribution.version
-        license_text = distribution.metadata.get("License-Expression")
+        fields = distribution.metadata
+        license_text = fields["License-Expression"] if "License-Expression" in fields else None
         component: dict[str, object] = {
             "type": "application" if name == ROOT else "library",
             "bom-ref": f"pkg:pypi/{name}@{version}",

@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that `make k8s-test` needs and that no Python package provides:
 #
-#   podman, buildah       build the image and run the rendered manifests
+#   podman                builds the image and runs the rendered manifests
 #   runc                  the container runtime (crun fails on machines with hybrid control groups)
 #   catatonit             holds the pods' namespaces
 #   netavark, aardvark-dns, iptables
 #                         the containers' network and the names in it
 #   debootstrap           makes a local base image, where none can be pulled
 #
-# It needs root and a machine with apt, installs nothing else, starts no service and changes no setting. It does
-# nothing when all of them are there. Run it by itself to see what is missing: `install_system_packages.sh --check`.
+# It needs root (so does what they are used for) and a machine with apt, installs nothing else, starts no service and
+# changes no setting. It does nothing when all of them are there; `install_system_packages.sh --check` only says what is
+# missing.
 set -euo pipefail
 
-packages=(podman buildah runc netavark aardvark-dns iptables catatonit debootstrap)
+if [ "$(id -u)" -ne 0 ]; then
+  echo "building the image and running the manifests needs root (debootstrap, podman): run it as root" >&2
+  exit 1
+fi
+
+packages=(podman runc netavark aardvark-dns iptables catatonit debootstrap)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -30,10 +36,6 @@ if [ "${1:-}" = --check ]; then
 fi
 if ! command -v apt-get > /dev/null; then
   echo "k8s-test needs ${missing[*]}, and this machine has no apt-get to install them with" >&2
-  exit 1
-fi
-if [ "$(id -u)" -ne 0 ]; then
-  echo "k8s-test needs the Debian packages ${missing[*]}. Run once as root: $0" >&2
   exit 1
 fi
 

@@ -11,11 +11,22 @@
 {{ $prefix }}ROUTING_TARGET: {{ default (printf "dns:///%s-routing-headless:50051" $names) $values.routingTarget | quote }}
 {{ $prefix }}EVENTS_TARGET: {{ default (printf "dns:///%s-events-headless:50052" $names) $values.eventsTarget | quote }}
 {{- else }}
+{{ $prefix }}HEALTH_LISTEN: {{ printf "0.0.0.0:%v" .facts.healthPort | quote }}
 {{ $prefix }}MAX_CONNECTION_AGE_SECONDS: {{ $values.maxConnectionAgeSeconds | quote }}
+{{- if eq .component "routing" }}
 {{ $prefix }}MIGRATE_AT_START: "no"
 {{- end }}
+{{- if .root.Values.credentials.existingSecret }}
+{{ $prefix }}CREDENTIALS_FILE: /etc/axbridge/credentials/credentials.toml
+{{ $prefix }}API_KEY_PEPPER_FILE: /etc/axbridge/credentials/pepper
+{{- end }}
+{{- end }}
+{{- if not (and .root.Values.tls.enabled .root.Values.credentials.existingSecret) }}
+{{- /* The services refuse to listen beyond loopback unguarded; here the network policies are the guard. */}}
+{{ $prefix }}INSECURE: "true"
+{{- end }}
 {{- if .root.Values.tls.enabled }}
-{{ $prefix }}TLS_CERTIFICATE_FILE: /etc/axbridge/tls/tls.crt
+{{ $prefix }}TLS_CERT_FILE: /etc/axbridge/tls/tls.crt
 {{ $prefix }}TLS_KEY_FILE: /etc/axbridge/tls/tls.key
 {{ $prefix }}TLS_CA_FILE: /etc/axbridge/tls/ca.crt
 {{- end }}

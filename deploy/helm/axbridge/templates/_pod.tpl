@@ -7,6 +7,10 @@ fsGroup: 65532
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
+{{/* The same for the public database images, which know one user of their own. */}}
+{{- define "axbridge.databaseSecurityContext" -}}
+{{- include "axbridge.podSecurityContext" . | replace "65532" "999" -}}
+{{- end -}}
 {{- define "axbridge.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -72,6 +76,13 @@ affinity:
     defaultMode: 0440
     optional: false
 {{- end }}
+{{- if and (ne .component "gateway") .root.Values.credentials.existingSecret }}
+- name: credentials
+  secret:
+    secretName: {{ .root.Values.credentials.existingSecret }}
+    defaultMode: 0440
+    optional: false
+{{- end }}
 {{- end -}}
 {{- define "axbridge.volumeMounts" -}}
 - name: tmp
@@ -79,6 +90,11 @@ affinity:
 {{- if .root.Values.tls.enabled }}
 - name: tls
   mountPath: /etc/axbridge/tls
+  readOnly: true
+{{- end }}
+{{- if and (ne .component "gateway") .root.Values.credentials.existingSecret }}
+- name: credentials
+  mountPath: /etc/axbridge/credentials
   readOnly: true
 {{- end }}
 {{- end -}}

@@ -1,0 +1,193 @@
+"""A cluster of one node without an API server: what is rendered is run by podman, controlled by the tests.
+
+Names of Services resolve to all pods that their selector picks, ready or not; the addresses of Services that are
+reached from outside are balanced over ready pods (balancer.py). A pod is stopped the way the kubelet does it: out of the
+endpoints, its preStop hook, SIGTERM, and SIGKILL when its grace period is over, which the tests take for a failure.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.k8s.support.balancer import ServiceAddress
+from tests.k8s.support.pods import Objects, PodPlan, plan_pod
+from tests.k8s.support.probes import passes
+from tests.k8s.support.programs import ProgramFailedError, logs_of, podman
+from tools.k8s.manifests import Manifest, to_yaml
+
+READY_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+class PodFailedError(Exception):
+    """A pod did not become ready, or did not end as it should; the message has its log."""
+
+
+class Cluster:
+    """Runs the workloads of `manifests` on a network of its own while the context is open."""
+
+    def __init__(self, name: str, manifests: Iterable[Manifest], directory: Path) -> None:
+        self._name = name
+        self._directory = directory
+        self._deployments: dict[str, Manifest] = {}
+        self._jobs: dict[str, Manifest] = {}
+        self._services: dict[str, Manifest] = {}
+        self._pods: dict[str, PodPlan] = {}
+        self._started: dict[str, int] = {}
+        self._addresses: dict[str, ServiceAddress] = {}
+        self._exits = ExitStack()
+        self._objects = Objects({}, {})
+        self.apply(manifests)
+
+    def apply(self, manifests: Iterable[Manifest]) -> None:
+        """Take these objects in, in place of those with the same names. Pods that run are left alone."""
+        kinds: dict[str, dict[str, Manifest]] = {
+            "Deployment": self._deployments,
+            "Job": self._jobs,
+            "Service": self._services,
+            "ConfigMap": self._objects.config_maps,
+            "Secret": self._objects.secrets,
+        }
+        for manifest in manifests:
+            if manifest["kind"] in kinds:
+                kinds[manifest["kind"]][manifest["metadata"]["name"]] = manifest
+
+    def __enter__(self) -> Self:
+        podman("network", "create", self._name)
+        return self
+
+    def __exit__(self, *_error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._exits.close()
+        for name in list(self._pods):
+            self._remove(name)
+        podman("network", "rm", "--force", self._name)
+
+    def pods_of(self, deployment: str) -> list[PodPlan]:
+        """The pods that run for a Deployment, the oldest first."""
+        return [pod for name, pod in self._pods.items() if name.rpartition("-")[0] == self._pod_prefix(deployment)]
+
+    def start(self, deployment: str, replicas: int = 1, *, wait: bool = True) -> list[PodPlan]:
+        """Add replicas, as rendered, and wait until their probes pass. Raises PodFailedError with the pod's log."""
+        template = self._deployments[deployment]["spec"]["template"]
+        pods = []
+        for _ in range(replicas):
+            number = self._started[deployment] = self._started.get(deployment, 0) + 1
+            pods.append(self._play(template, f"{self._pod_prefix(deployment)}-{number}"))
+        if wait:
+            for pod in pods:
+                self.wait_ready(pod)
+        return pods
+
+    def run_job(self, name: str, timeout_seconds: float = 120.0) -> str:
+        """Run a Job to its end; its log. Raises PodFailedError when it fails."""
+        pod = self._play(self._jobs[name]["spec"]["template"], f"{self._name}-{name}-1")
+        try:
+            deadline = time.monotonic() + timeout_seconds
+            while (state := self.state(pod))["Running"]:
+                if time.monotonic() > deadline:
+                    raise PodFailedError(f"{name} did not end:\n{self.log(pod)}")
+                time.sleep(_POLL_SECONDS)
+            log = self.log(pod)
+            if state["ExitCode"] != 0:
+                raise PodFailedError(f"{name} ended with {state['ExitCode']}:\n{log}")
+            return log
+        finally:
+            self._remove(pod.name)
+
+    def wait_ready(self, pod: PodPlan, timeout_seconds: float = READY_SECONDS) -> None:
+        """Wait until the startup and readiness probes pass, then put the pod into the endpoints."""
+        deadline = time.monotonic() + timeout_seconds
+        for probe in ("startupProbe", "readinessProbe"):
+            while probe in pod.container and not passes(pod.container[probe], pod):
+                if not self.state(pod)["Running"] or time.monotonic() > deadline:
+                    raise PodFailedError(f"{pod.name} was not ready within {timeout_seconds:g} s:\n{self.log(pod)}")
+                time.sleep(_POLL_SECONDS)
+        for service, address in self._addresses.items():
+            if self._selects(service, pod):
+                address.add(pod.name, self._service_port(service, pod))
+
+    def is_ready(self, pod: PodPlan) -> bool:
+        return passes(pod.container["readinessProbe"], pod)
+
+    def stop(self, pod: PodPlan) -> None:
+        """End a pod gracefully. Raises PodFailedError when it had to be killed or ended with an error."""
+        for address in self._addresses.values():
+            address.remove(pod.name)
+        began = time.monotonic()
+        hook = pod.container.get("lifecycle", {}).get("preStop", {}).get("exec")
+        if hook:
+            podman("exec", pod.container_name, *hook["command"])
+        left = max(1, int(pod.grace_seconds - (time.monotonic() - began)))
+        podman("stop", "--time", str(left), pod.container_name, timeout_seconds=left + 60)
+        state, log = self.state(pod), self.log(pod)
+        self._remove(pod.name)
+        if state["ExitCode"] != 0:
+            raise PodFailedError(f"{pod.name} ended with {state['ExitCode']} instead of 0:\n{log}")
+
+    def kill(self, pod: PodPlan) -> None:
+        """End a pod as a crash of its node would: at once, and without a word to anybody."""
+        podman("kill", "--signal", "KILL", pod.container_name)
+        for address in self._addresses.values():
+            address.remove(pod.name)
+        self._remove(pod.name)
+
+    def replace(self, deployment: str) -> None:
+        """Replace every pod of a Deployment as a rolling update with maxUnavailable 0 does: a new one, then an old."""
+        for old in self.pods_of(deployment):
+            self.start(deployment)
+            self.stop(old)
+
+    def address_of(self, service: str) -> str:
+        """HOST:PORT on this machine under which a Service is reached from outside."""
+        if service not in self._addresses:
+            address = self._exits.enter_context(ServiceAddress())
+            self._addresses[service] = address
+            for pod in self._pods.values():
+                if self._selects(service, pod) and self.is_ready(pod):
+                    address.add(pod.name, self._service_port(service, pod))
+        return f"127.0.0.1:{self._addresses[service].port}"
+
+    def state(self, pod: PodPlan) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(podman("inspect", pod.container_name))[0]["State"]
+        return state
+
+    def log(self, pod: PodPlan) -> str:
+        return logs_of(pod.container_name)
+
+    def received_bytes(self, pod: PodPlan) -> int:
+        """What came in over the pod's network so far."""
+        lines = podman("exec", pod.container_name, "cat", "/proc/net/dev").splitlines()
+        return sum(int(line.split(":")[1].split()[0]) for line in lines if line.strip().startswith("eth"))
+
+    def _pod_prefix(self, deployment: str) -> str:
+        return f"{self._name}-{deployment}"
+
+    def _play(self, template: Manifest, name: str) -> PodPlan:
+        pod = plan_pod(template, name, self._objects, self._directory)
+        self._pods[name] = pod
+        aliases = [service for service in self._services if self._selects(service, pod)]
+        network = ":".join([self._name, ",".join(f"alias={alias}" for alias in aliases)]) if aliases else self._name
+        documents = "---\n".join(map(to_yaml, [*pod.config_maps, pod.manifest]))
+        podman("kube", "play", "--log-driver", "k8s-file", "--network", network, "-", stdin=documents)
+        return pod
+
+    def _remove(self, name: str) -> None:
+        del self._pods[name]
+        try:
+            podman("pod", "rm", "--force", "--time", "1", name)
+        except ProgramFailedError as error:
+            # It may never have come into being.
+            if "no such pod" not in str(error) and "no pod with name" not in str(error):
+                raise
+
+    def _selects(self, service: str, pod: PodPlan) -> bool:
+        selector = self._services[service]["spec"]["selector"]
+        return all(pod.labels.get(key) == value for key, value in selector.items())
+
+    def _service_port(self, service: str, pod: PodPlan) -> int:
+        (port, *_) = self._services[service]["spec"]["ports"]
+        return pod.local_port(port["targetPort"])
