@@ -28,7 +28,7 @@ def translated_errors() -> Iterator[None]:
         _log.warning("database not available", error=str(getattr(error, "orig", error)))
         raise UnavailableError("the event store is not available") from error
     except DBAPIError as error:
-        # SQLAlchemy knows only some of PostgreSQL's errors by class; the first two digits of the SQLSTATE tell them all.
+        # SQLAlchemy knows only some of PostgreSQL's errors by class; the first two digits of the SQLSTATE tell all.
         state_class = str(getattr(error.orig, "sqlstate", None) or "")[:2]
         if state_class == _DATA_EXCEPTION:
             raise InvalidArgumentError("message", "holds a value that can't be stored") from error
