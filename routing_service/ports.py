@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from common.errors import UnexpectedError
+from common.errors import UnavailableError, UnexpectedError
 from routing_service.domain.binding import Binding
 from routing_service.domain.decision import Candidates, RouteKey
 from routing_service.domain.tenant import Tenant
@@ -40,18 +40,34 @@ class BindingPosition:
     binding_id: str
 
 
+# What could not be read: by this version of the code, or now.
+ReadError = UnexpectedError | UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about tenants and keys: see the methods of CandidateSource."""
+
+    tenants: Mapping[str, Tenant | ReadError]
+    candidates: Mapping[RouteKey, Candidates | ReadError]
+
+
 class CandidateSource(Protocol):
     """What a query is decided from: the hot path, and the seam for a cache."""
 
-    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | UnexpectedError]:
+    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         """The tenants of these ids. Absent ones are left out; one that can't be read stands as its error."""
         ...
 
-    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnexpectedError]:
+    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
         """What is known about each key: exactly one entry per key, NOTHING_KNOWN where nothing is.
 
         A key whose bindings can't be read has its error instead, and fails none of the others.
         """
+        ...
+
+    async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
+        """Both at once, for no more than either costs."""
         ...
 
 

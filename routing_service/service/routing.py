@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from common.clock import Clock
-from common.errors import AxbridgeError, InvalidArgumentError, UnavailableError, UnexpectedError
+from common.errors import AxbridgeError, InvalidArgumentError, UnavailableError
 from common.logs import get_logger
 from common.numbers import normalize_number
 from common.protocol_codes import ResultCode
@@ -23,7 +23,7 @@ from routing_service.domain.decision import (
 )
 from routing_service.domain.tenant import Tenant
 from routing_service.not_found import no_such_tenant
-from routing_service.ports import BindingHistory, CandidateSource
+from routing_service.ports import BindingHistory, CandidateSource, ReadError
 from routing_service.resolver import Trace, resolve
 from routing_service.tenant_rules import is_tenant_id
 
@@ -64,14 +64,18 @@ class Explanation:
 class _Batch:
     """What is known so far; `failure` says why no more will be."""
 
-    tenants: Mapping[str, Tenant | UnexpectedError] | None = None
+    tenants: Mapping[str, Tenant | ReadError] | None = None
     queries: list[RouteQuery | None] = field(default_factory=list)
-    candidates: Mapping[RouteKey, Candidates | UnexpectedError] = field(default_factory=dict)
+    candidates: Mapping[RouteKey, Candidates | ReadError] = field(default_factory=dict)
     failure: RouteDecision | None = None
 
 
 class RoutingService:
-    """Decides queries. Nothing is remembered from one to the next."""
+    """Decides queries. Nothing is remembered from one to the next, but for a guess: the region of each tenant.
+
+    Numbers can be normalised only when the tenant's region is known. With the region that it had last, tenants and
+    bindings are read together; a wrong guess is noticed, and costs a second read.
+    """
 
     def __init__(
         self, source: CandidateSource, history: BindingHistory, clock: Clock, limits: RoutingLimits | None = None
@@ -80,6 +84,7 @@ class RoutingService:
         self._history = history
         self._clock = clock
         self._limits = limits if limits is not None else RoutingLimits()
+        self._last_regions: dict[str, str] = {}
 
     async def resolve_batch(
         self, incoming: Sequence[IncomingQuery], time_left_seconds: float | None
@@ -114,11 +119,11 @@ class RoutingService:
         tenant = tenants.get(incoming.tenant_id)
         if tenant is None:
             raise no_such_tenant(incoming.tenant_id)
-        if isinstance(tenant, UnexpectedError):
+        if not isinstance(tenant, Tenant):
             raise tenant
         now = self._clock.now()
         moment = now if at is None else at
-        query = _normal_query(incoming, tenant)
+        query = _normal_query(incoming, tenant.settings.default_region)
         candidates = await self._candidates_of(query, moment if moment < now else None)
         trace: Trace = [ConsideredRule("tenant", "", RuleOutcome.PASSED, "the tenant is known")]
         decision = resolve(query, candidates, moment, trace)
@@ -131,7 +136,7 @@ class RoutingService:
         if past is not None:
             return await self._history.candidates_at(query.key, past)
         candidates = (await self._source.candidates([query.key]))[query.key]
-        if isinstance(candidates, UnexpectedError):
+        if not isinstance(candidates, Candidates):
             raise candidates
         return candidates
 
@@ -139,15 +144,33 @@ class RoutingService:
         batch = _Batch()
         try:
             async with asyncio.timeout(time_left_seconds):
-                batch.tenants = await self._source.tenants(_readable_tenant_ids(incoming))
-                batch.queries = [_query_of_known(each, batch.tenants) for each in incoming]
-                keys = {each.key for each in batch.queries if each is not None and each.access_number != UNREADABLE}
-                batch.candidates = await self._source.candidates(keys)
+                tenant_ids = _readable_tenant_ids(incoming)
+                known = await self._source.look_up(tenant_ids, _keys(_with_region(incoming, self._last_regions)))
+                batch.tenants, batch.candidates = known.tenants, known.candidates
+                regions = self._learned_regions(tenant_ids, known.tenants)
+                batch.queries = _with_region(incoming, regions)
+                not_guessed = _keys(batch.queries) - batch.candidates.keys()
+                if not_guessed:
+                    batch.candidates = {**batch.candidates, **await self._source.candidates(not_guessed)}
         except TimeoutError:
             batch.failure = RouteDecision(ResultCode.TIMED_OUT, "there was no time left to decide")
         except UnavailableError:
             batch.failure = RouteDecision(ResultCode.UNAVAILABLE, "the store can't be reached")
         return batch
+
+    def _learned_regions(
+        self, tenant_ids: Collection[str], tenants: Mapping[str, Tenant | ReadError]
+    ) -> Mapping[str, str]:
+        regions = {
+            tenant_id: tenant.settings.default_region
+            for tenant_id, tenant in tenants.items()
+            if isinstance(tenant, Tenant)
+        }
+        self._last_regions.update(regions)
+        for tenant_id in tenant_ids:
+            if tenant_id not in tenants:
+                self._last_regions.pop(tenant_id, None)
+        return regions
 
     def _answer(self, incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
         try:
@@ -159,6 +182,7 @@ class RoutingService:
 
 
 _TIMED_OUT = failure_answer(ResultCode.TIMED_OUT, "there was no time left to decide")
+_UNAVAILABLE = failure_answer(ResultCode.UNAVAILABLE, "the store can't be reached")
 
 
 def _decided(incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
@@ -170,7 +194,9 @@ def _decided(incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) 
     tenant = batch.tenants.get(incoming.tenant_id)
     if tenant is None:
         return failure_answer(ResultCode.UNKNOWN_TENANT, "there is no such tenant")
-    if isinstance(tenant, UnexpectedError):
+    if isinstance(tenant, UnavailableError):
+        return _UNAVAILABLE
+    if not isinstance(tenant, Tenant):
         raise tenant
     query = batch.queries[place]
     assert query is not None, "the queries of known tenants are read"
@@ -179,7 +205,9 @@ def _decided(incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) 
     if batch.failure is not None:
         return failure_answer(batch.failure.result, batch.failure.reason, tenant)
     candidates = batch.candidates[query.key]
-    if isinstance(candidates, UnexpectedError):
+    if isinstance(candidates, UnavailableError):
+        return failure_answer(ResultCode.UNAVAILABLE, _UNAVAILABLE.reason, tenant)
+    if not isinstance(candidates, Candidates):
         raise candidates
     return answer_of(resolve(query, candidates, now), query, tenant, candidates.source)
 
@@ -188,13 +216,16 @@ def _readable_tenant_ids(incoming: Sequence[IncomingQuery]) -> Collection[str]:
     return {each.tenant_id for each in incoming if is_tenant_id(each.tenant_id)}
 
 
-def _query_of_known(incoming: IncomingQuery, tenants: Mapping[str, Tenant | UnexpectedError]) -> RouteQuery | None:
-    tenant = tenants.get(incoming.tenant_id)
-    return _normal_query(incoming, tenant) if isinstance(tenant, Tenant) else None
+def _with_region(incoming: Sequence[IncomingQuery], regions: Mapping[str, str]) -> list[RouteQuery | None]:
+    """The queries of the tenants whose region is known."""
+    return [_normal_query(each, regions[each.tenant_id]) if each.tenant_id in regions else None for each in incoming]
 
 
-def _normal_query(incoming: IncomingQuery, tenant: Tenant) -> RouteQuery:
-    region = tenant.settings.default_region
+def _keys(queries: Sequence[RouteQuery | None]) -> set[RouteKey]:
+    return {each.key for each in queries if each is not None and each.access_number != UNREADABLE}
+
+
+def _normal_query(incoming: IncomingQuery, region: str) -> RouteQuery:
     return RouteQuery(
         tenant_id=incoming.tenant_id,
         session_id=incoming.session_id,

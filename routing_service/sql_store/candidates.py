@@ -1,5 +1,6 @@
 """What queries are decided from, read for a whole batch by one statement each."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,11 +11,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
-from common.errors import UnexpectedError
+from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
 from routing_service.domain.binding import EVERY_CALLER, Binding, BindingKind
 from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
 from routing_service.domain.tenant import Tenant
+from routing_service.ports import Known, ReadError
 from routing_service.sql_schema import access_numbers, binding_claims, binding_history, bindings, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read_binding, read_tenant
@@ -79,12 +81,12 @@ class SqlCandidateSource:
         self._tenants = _tenants_statement(database.is_sqlite)
         self._candidates = _candidates_statement(database.is_sqlite)
 
-    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | UnexpectedError]:
+    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         if not tenant_ids:
             return {}
         wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
         rows = await self._database.read(lambda connection: _all(connection, self._tenants, {"tenant_ids": wanted}))
-        found: dict[str, Tenant | UnexpectedError] = {}
+        found: dict[str, Tenant | ReadError] = {}
         for row in rows:
             try:
                 found[row.tenant_id] = read_tenant(row)
@@ -93,7 +95,7 @@ class SqlCandidateSource:
                 found[row.tenant_id] = error
         return found
 
-    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnexpectedError]:
+    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
         if not keys:
             return {}
         wanted = orjson.dumps([[key.tenant_id, key.access_number, key.calling_number] for key in keys]).decode()
@@ -103,6 +105,19 @@ class SqlCandidateSource:
             key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
             rows_by_key.setdefault(key, []).append(row)
         return {key: _candidates(rows_by_key[key]) if key in rows_by_key else NOTHING_KNOWN for key in keys}
+
+    async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
+        tenants_found, candidates_found = await asyncio.gather(
+            self.tenants(tenant_ids), self.candidates(keys), return_exceptions=True
+        )
+        if isinstance(tenants_found, BaseException):
+            raise tenants_found
+        if isinstance(candidates_found, UnavailableError):
+            # The tenants' own answers to this are wanted all the same.
+            return Known(tenants_found, dict.fromkeys(keys, candidates_found))
+        if isinstance(candidates_found, BaseException):
+            raise candidates_found
+        return Known(tenants_found, candidates_found)
 
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         at = to_microseconds(moment)

@@ -1,7 +1,8 @@
 """Rows to domain values and back."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row
 
@@ -43,7 +44,11 @@ def binding_values(binding: Binding) -> dict[str, Any]:
 
 def read_binding(row: Row[Any]) -> Binding:
     """The binding of a row with the columns of `bindings`. Raises UnexpectedError when this version can't read it."""
-    columns = row._mapping
+    return read_binding_values(_columns(row))
+
+
+def read_binding_values(columns: Mapping[str, Any]) -> Binding:
+    """The inverse of `binding_values`. Raises UnexpectedError when this version can't read it."""
     try:
         return Binding(
             binding_id=columns["binding_id"],
@@ -83,7 +88,11 @@ def tenant_values(tenant: Tenant) -> dict[str, Any]:
 
 def read_tenant(row: Row[Any]) -> Tenant:
     """The tenant of a row with the columns of `tenants`. Raises UnexpectedError when this version can't read it."""
-    columns = row._mapping
+    return read_tenant_values(_columns(row))
+
+
+def read_tenant_values(columns: Mapping[str, Any]) -> Tenant:
+    """The inverse of `tenant_values`. Raises UnexpectedError when this version can't read it."""
     try:
         settings = documents.read_settings(columns["display_name"], columns["settings"])
     except (ValueError, TypeError) as error:
@@ -91,6 +100,12 @@ def read_tenant(row: Row[Any]) -> Tenant:
             f"tenant {columns['tenant_id']} can't be read by this version", reason="UNREADABLE_ROW"
         ) from error
     return Tenant(columns["tenant_id"], settings, columns["revision"])
+
+
+def _columns(row: Row[Any]) -> Mapping[str, Any]:
+    # Rows have their columns by name for text too, which its type does not say.
+    columns: Any = row._mapping
+    return cast(Mapping[str, Any], columns)
 
 
 def _microseconds(moment: datetime | None) -> int | None:

@@ -13,6 +13,7 @@ from routing_service.answer import RouteAnswer
 from routing_service.domain.binding import Binding
 from routing_service.domain.decision import NOTHING_KNOWN, Candidates, DecisionSource, RouteKey
 from routing_service.domain.tenant import Tenant
+from routing_service.ports import Known
 from routing_service.service.routing import IncomingQuery, RoutingLimits, RoutingService
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
@@ -64,6 +65,9 @@ class FakeSource:
             key: UnexpectedError("unreadable") if key in self.broken_keys else self._known(key, self.bindings)
             for key in keys
         }
+
+    async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
+        return Known(await self.tenants(tenant_ids), await self.candidates(keys) if keys else {})
 
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         return self._known(key, self.past)

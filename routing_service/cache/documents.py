@@ -1,0 +1,53 @@
+"""What is remembered, as JSON: the columns of the rows that it was read from.
+
+A binding's or a tenant's new column is in here by itself; a new field of `Candidates` is added below, and the number
+FORMAT in redis_cache grows with any change that the version before would misread.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from common.errors import UnexpectedError
+from routing_service.domain.decision import Candidates, DecisionSource
+from routing_service.domain.tenant import Tenant
+from routing_service.sql_store.rows import binding_values, read_binding_values, read_tenant_values, tenant_values
+
+
+def candidates_document(candidates: Candidates) -> bytes:
+    """The document of what is known about a key."""
+    bindings = [binding_values(each) for each in candidates.bindings]
+    return orjson.dumps({"known": candidates.access_number_known, "bindings": bindings})
+
+
+def read_candidates(document: bytes) -> Candidates:
+    """What a document says is known, as coming from the cache. Raises ValueError."""
+    fields = _fields(document)
+    try:
+        bindings = tuple(read_binding_values(each) for each in fields["bindings"])
+        return Candidates(fields["known"], bindings, DecisionSource.CACHE)
+    except (KeyError, TypeError, UnexpectedError) as error:
+        raise ValueError("not a document of candidates") from error
+
+
+def tenant_document(tenant: Tenant | None) -> bytes:
+    """The document of a tenant; None: there is none."""
+    return orjson.dumps(None if tenant is None else tenant_values(tenant))
+
+
+def read_tenant_document(document: bytes) -> Tenant | None:
+    """The tenant of a document. Raises ValueError."""
+    if document == b"null":
+        return None
+    try:
+        return read_tenant_values(_fields(document))
+    except (KeyError, UnexpectedError) as error:
+        raise ValueError("not a document of a tenant") from error
+
+
+def _fields(document: bytes) -> Mapping[str, Any]:
+    fields = orjson.loads(document)
+    if not isinstance(fields, dict):
+        raise ValueError("a document is a JSON object")  # noqa: TRY004 - what the text says is wrong, not its type
+    return fields

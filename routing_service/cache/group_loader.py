@@ -1,0 +1,157 @@
+"""Reading what the cache does not have: each key once, many keys at once, and never more statements than allowed."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from common.errors import UnavailableError, UnexpectedError
+from common.logs import get_logger
+from routing_service.cache.breaker import Breaker
+from routing_service.cache.ports import Lease
+from routing_service.cache_stats import CacheStats
+
+_log = get_logger(__name__)
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+ReadError = UnavailableError | UnexpectedError
+
+MOST_KEYS_IN_ONE_LOAD = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LoadLimits:
+    """How many loads run at the same time, and how long a key may take, the wait for its turn included."""
+
+    concurrent: int = 4
+    timeout_seconds: float = 0.5
+
+
+@dataclass(slots=True)
+class _Group(Generic[Key, Value]):
+    """Keys that are read by one statement, each with its latest lease."""
+
+    values: "asyncio.Future[Mapping[Key, Value] | ReadError]"
+    leases: dict[Key, Lease | None] = field(default_factory=dict)
+
+
+class GroupLoader(Generic[Key, Value]):
+    """Loads values by key.
+
+    A key is not loaded for a second caller where the first one's load serves both: when it has not begun yet, or when
+    it began under the very lease that the second has. A load that began earlier than that may have read what a write
+    has changed since, and only a lease that still stands tells that none did.
+
+    Loads run in tasks of their own: callers who go away fail nobody else.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Collection[Key]], Awaitable[Mapping[Key, Value]]],
+        loaded: Callable[[Mapping[Key, Value], Mapping[Key, Lease]], None],
+        limits: LoadLimits,
+        breaker: Breaker,
+        stats: CacheStats,
+    ) -> None:
+        """`load` gives a value for each key. `loaded` gets all values and the leases that they may be remembered
+        under; it must neither raise nor wait."""
+        self._load = load
+        self._loaded = loaded
+        self._limits = limits
+        self._breaker = breaker
+        self._stats = stats
+        self._waiting: deque[_Group[Key, Value]] = deque()
+        self._under_lease: dict[tuple[Key, bytes], _Group[Key, Value]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def load(self, wanted: Mapping[Key, Lease | None]) -> Mapping[Key, Value | ReadError]:
+        """The values, or for each key that could not be read the error why."""
+        if not wanted:
+            return {}
+        groups: dict[Key, _Group[Key, Value]] = {}
+        found: dict[Key, Value | ReadError] = {}
+        for key, lease in wanted.items():
+            running = self._under_lease.get((key, lease.epoch)) if lease is not None else None
+            if running is not None:
+                self._stats.joined_loads += 1
+                groups[key] = running
+            elif self._breaker.is_open:
+                found[key] = UnavailableError("the store has not answered lately")
+            else:
+                groups[key] = self._queued(key, lease)
+        self._start_groups()
+        if groups:
+            futures = {group.values for group in groups.values()}
+            await asyncio.wait(futures, timeout=self._limits.timeout_seconds)
+        for key, group in groups.items():
+            if not group.values.done():
+                found[key] = UnavailableError("the store did not answer in time")
+            else:
+                values_or_error = group.values.result()
+                found[key] = values_or_error if isinstance(values_or_error, Exception) else values_or_error[key]
+        return found
+
+    async def close(self) -> None:
+        """Wait for the loads that are going on."""
+        self._waiting.clear()
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._limits.timeout_seconds)
+
+    def _queued(self, key: Key, lease: Lease | None) -> _Group[Key, Value]:
+        """The group that will read this key."""
+        for group in self._waiting:
+            if key in group.leases:
+                # Of two leases the later one is not the older, and the load begins after both.
+                group.leases[key] = lease if lease is not None else group.leases[key]
+                self._stats.joined_loads += 1
+                return group
+        if not self._waiting or len(self._waiting[-1].leases) >= MOST_KEYS_IN_ONE_LOAD:
+            self._waiting.append(_Group(asyncio.get_running_loop().create_future()))
+        group = self._waiting[-1]
+        group.leases[key] = lease
+        self._stats.loads += 1
+        return group
+
+    def _start_groups(self) -> None:
+        while self._waiting and self._breaker.is_open:
+            self._waiting.popleft().values.set_result(UnavailableError("the store has not answered lately"))
+        while self._waiting and len(self._running) < self._limits.concurrent:
+            task = asyncio.create_task(self._run(self._waiting.popleft()))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _run(self, group: _Group[Key, Value]) -> None:
+        leases = {key: lease for key, lease in group.leases.items() if lease is not None}
+        under_lease = [(key, lease.epoch) for key, lease in leases.items()]
+        self._under_lease.update(dict.fromkeys(under_lease, group))
+        self._stats.load_statements += 1
+        values = await self._values(group)
+        for each in under_lease:
+            if self._under_lease.get(each) is group:
+                del self._under_lease[each]
+        group.values.set_result(values)
+        if not isinstance(values, Exception):
+            self._loaded(values, leases)
+
+    async def _values(self, group: _Group[Key, Value]) -> Mapping[Key, Value] | ReadError:
+        try:
+            values = await self._load([*group.leases])
+        except UnavailableError as error:
+            self._stats.failed_loads += 1
+            self._breaker.failed()
+            return error
+        except Exception as error:  # noqa: BLE001 - the callers are told, and nobody else is
+            self._stats.failed_loads += 1
+            _log.error("a load failed", exc_info=error)
+            return UnexpectedError("the store could not be read")
+        self._breaker.succeeded()
+        return values
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a load failed", exc_info=error)
+        self._start_groups()

@@ -1,0 +1,196 @@
+"""Clients for the three ways in which Redis runs, behind the few commands that the cache needs.
+
+URLs: `redis://[USER@]HOST:PORT/DB`, `sentinel://HOST:PORT,HOST:PORT/SERVICE[?db=N]`,
+`cluster://HOST:PORT,HOST:PORT`; with TLS `rediss://`, `sentinels://`, `clusters://`. IPv6 addresses stand in brackets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, SSLConnection
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+_PORTS = {"redis": 6379, "sentinel": 26379, "cluster": 6379}
+Command = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where Redis is. `nodes` are the server itself, the sentinels, or some nodes of the cluster."""
+
+    mode: str
+    nodes: tuple[tuple[str, int], ...]
+    database: int = 0
+    service: str = ""
+    username: str | None = None
+    password: str | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+
+
+def parse_redis_url(url: str, password: str | None = None, ca_file: Path | None = None) -> RedisAddress:
+    """The address of a URL as the module's docstring describes it. Raises ValueError without repeating the URL.
+
+    `password` stands in for one in the URL. `ca_file` holds the certificates that TLS trusts beside the system's.
+    """
+    parts = urlsplit(url)
+    mode = parts.scheme.removesuffix("s")
+    if mode not in _PORTS:
+        raise ValueError("starts with redis://, rediss://, sentinel(s):// or cluster(s)://")
+    user_info, _, hosts = parts.netloc.rpartition("@")
+    username, _, url_password = user_info.partition(":")
+    nodes = tuple(_node(each, _PORTS[mode]) for each in hosts.split(","))
+    if mode == "redis" and len(nodes) != 1:
+        raise ValueError("redis:// takes one server; use sentinel:// or cluster:// for several")
+    path = parts.path.strip("/")
+    database = parse_qs(parts.query).get("db", ["0"])[0] if mode == "sentinel" else path or "0"
+    if not database.isdecimal():
+        raise ValueError("the database is a number")
+    if mode == "sentinel" and not path:
+        raise ValueError("sentinel:// ends with the name of the monitored service: sentinel://HOST:PORT/SERVICE")
+    if mode == "cluster" and database != "0":
+        raise ValueError("a cluster has one database only")
+    return RedisAddress(
+        mode=mode,
+        nodes=nodes,
+        database=int(database),
+        service=path if mode == "sentinel" else "",
+        username=unquote(username) or None,
+        password=password or unquote(url_password) or None,
+        tls=parts.scheme.endswith("s") and parts.scheme != mode,
+        ca_file=ca_file,
+    )
+
+
+def _node(text: str, default_port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("a host is missing")
+    return parts.hostname, parts.port or default_port
+
+
+class RedisClient(Protocol):
+    """The commands of the cache. Each is sent once: nothing is retried. Raises redis.RedisError, OSError."""
+
+    async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
+        """The values of each group of keys. A group shares a hash tag; its values are of one moment."""
+        ...
+
+    async def run(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """The reply of each command, which concerns one key, in one round trip; an exception where it failed."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when everything that reads and writes may need has answered."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: float) -> RedisClient:
+    """A client that waits at most `timeout_seconds` for a connection, as long to connect, and as long for a reply.
+
+    It connects when first used, and again after every cut.
+    """
+    options: dict[str, Any] = {
+        "username": address.username,
+        "password": address.password,
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        # The defaults would try ten times, for up to a minute.
+        "retry": Retry(NoBackoff(), 0),
+        # RESP2 needs no greeting, so that a new connection costs no round trip more.
+        "protocol": 2,
+        "lib_name": None,
+        "lib_version": None,
+    }
+    if address.mode == "cluster":
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
+        nodes = [ClusterNode(host, port) for host, port in address.nodes]
+        return _ClusterClient(
+            RedisCluster(startup_nodes=nodes, max_connections=connections, **(options | tls)),
+        )
+    options |= {"db": address.database}
+    if address.mode == "redis":
+        host, port = address.nodes[0]
+        tls = {"connection_class": SSLConnection, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
+        pool: Any = BlockingConnectionPool(
+            host=host, port=port, max_connections=connections, timeout=timeout_seconds, **(options | tls)
+        )
+        return _SingleClient(Redis.from_pool(pool))
+    tls = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
+    known = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry", "protocol")}
+    sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known | {"lib_name": None, "lib_version": None} | tls)
+    pool = _untyped(SentinelConnectionPool)(address.service, sentinel, max_connections=connections, **(options | tls))
+    return _SingleClient(Redis.from_pool(pool))
+
+
+def _untyped(kind: Any) -> Any:
+    # These classes have no types of their own.
+    return kind
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+class _SingleClient:
+    """One server: every key is on it."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis: Any = redis
+
+    async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
+        values = await self._redis.mget([name for group in groups for name in group])
+        found, start = [], 0
+        for group in groups:
+            found.append(values[start : start + len(group)])
+            start += len(group)
+        return found
+
+    async def run(self, commands: Sequence[Command]) -> Sequence[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def ping(self) -> None:
+        await self._redis.ping()
+
+    async def close(self) -> None:
+        await self._redis.aclose(close_connection_pool=True)
+
+
+class _ClusterClient:
+    """A cluster: the keys of a hash tag are on one node, and the nodes are asked at the same time."""
+
+    def __init__(self, redis: RedisCluster) -> None:
+        self._redis: Any = redis
+
+    async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
+        replies = await self.run([("MGET", *group) for group in groups])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    async def run(self, commands: Sequence[Command]) -> Sequence[Any]:
+        pipeline = self._redis.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def ping(self) -> None:
+        # Commands find their way around a node that is gone only when the cluster itself has.
+        await self._redis.ping(target_nodes=RedisCluster.PRIMARIES)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
