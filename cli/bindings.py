@@ -10,7 +10,7 @@ from cli.bind import Tenant, ValidityOptions
 from cli.binding_view import kind_name, relation, show_binding, validity
 from cli.clients import RoutingClient, RoutingTarget, routing_client
 from cli.option_groups import spread_options
-from cli.output import OutputOptions, print_json, print_messages, stdout_console, table
+from cli.output import OutputOptions, add_row, print_json, print_messages, stdout_console, table
 from cli.profile_options import MemberPromptOptions, ProfileOptions
 
 app = typer.Typer(help="The bindings there are: list, show, change, delete.", no_args_is_help=True)
@@ -37,7 +37,8 @@ def list_(
         return
     listing = table(f"Bindings of {tenant}", ["binding", "kind", "access", "calls", "in force", ("rev", "right")])
     for binding in bindings:
-        listing.add_row(
+        add_row(
+            listing,
             binding.binding_id,
             kind_name(binding),
             binding.access_number,

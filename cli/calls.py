@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from axbridge.events.v1 import call_pb2, call_service_pb2
 from rich.console import JustifyMethod
+from rich.text import Text
 
 from cli.bind import Tenant
 from cli.clients import EventsClient, EventsTarget, events_client
@@ -12,12 +13,14 @@ from cli.ladder import LadderCall, LadderEvent, LadderQuery, ladder
 from cli.option_groups import spread_options
 from cli.output import (
     OutputOptions,
+    add_row,
     facts_table,
     local_time,
     message_dict,
     person,
     print_json,
     print_messages,
+    printable,
     stdout_console,
     table,
 )
@@ -91,13 +94,14 @@ def list_(
     listing = table(f"Calls of {tenant}", columns)
     for call in calls:
         shown_state = state_word(call)
-        listing.add_row(
+        add_row(
+            listing,
             local_time(call.started_at),
             call.session_id,
             person(call.calling_number, unmask=output.unmask),
             call.access_number,
             person(call.called_number, unmask=output.unmask),
-            f"[{_STATE_STYLES.get(shown_state, 'cyan')}]{shown_state}[/]",
+            Text(shown_state, style=_STATE_STYLES.get(shown_state, "cyan")),
             f"{call.ring_seconds} s" if call.HasField("ring_seconds") else "",
             f"{call.talk_seconds} s" if call.HasField("talk_seconds") else "",
             call.end_reason.removesuffix(", call over"),
@@ -132,7 +136,7 @@ def show(
         )
         return
     console = stdout_console()
-    console.print(f"[bold]call {sid}[/] of tenant {tenant}: {_headline(call)}\n")
+    console.print(_headline(call), end="\n\n")
     for line in ladder(ladder_call(call, stored, unmask=output.unmask)):
         console.print(line, soft_wrap=True)
     console.print()
@@ -179,12 +183,16 @@ def _hangup_word(call: call_pb2.Call) -> str:
     return enum_word(call_pb2.HangupParty.Name(call.hangup_party), "HANGUP_PARTY_").replace("either", "one of the two")
 
 
-def _headline(call: call_pb2.Call) -> str:
+def _headline(call: call_pb2.Call) -> Text:
     word = state_word(call)
-    said = f"[{_STATE_STYLES.get(word, 'cyan')}]{word}[/]"
-    if call.HasField("talk_seconds") and call.talk_seconds:
-        said += f", {call.talk_seconds} s of talk"
-    return f"{said}, {call.end_reason}" if call.end_reason else said
+    said = f", {call.talk_seconds} s of talk" if call.HasField("talk_seconds") and call.talk_seconds else ""
+    said += f", {call.end_reason}" if call.end_reason else ""
+    return Text.assemble(
+        (f"call {printable(call.session_id)}", "bold"),
+        f" of tenant {printable(call.tenant_id)}: ",
+        (word, _STATE_STYLES.get(word, "cyan")),
+        printable(said),
+    )
 
 
 def _facts(call: call_pb2.Call, *, unmask: bool) -> dict[str, str]:

@@ -131,7 +131,7 @@ class Demo:
     def _check(self, right: bool, what: str) -> None:
         if not right:
             raise DemoFailedError(f"not as it should be: {what}")
-        self._console.print(f"[green]✓[/] {what}")
+        self._console.print(f"✓ {what}", style="green")
 
     async def _axbridge(self, *arguments: str) -> None:
         """Show a command and run it. Raises DemoFailedError when it fails."""
@@ -220,7 +220,7 @@ async def play_demo(console: Console) -> None:
                 console.print(Text(f"$ export {exported}", style="bold cyan"), soft_wrap=True)
                 await Demo(console, stack).run()
         except AxbridgeError:
-            console.print("the services wrote:", *log, sep="\n", markup=False)
+            console.print("the services wrote:", *log, sep="\n")
             raise
 
 
@@ -231,14 +231,13 @@ def main() -> int:
     try:
         asyncio.run(play_demo(console))
     except AxbridgeError as error:
-        console.print(f"\nthe demo failed: {error.message}", style="bold red", markup=False)
+        console.print(f"\nthe demo failed: {error.message}", style="bold red")
         return 1
     console.print()
     console.rule(style="green")
     took = time.monotonic() - began
-    console.print(
-        f"[bold green]✓ everything was right[/], all stopped, {took:.0f} s. Next: `axbridge up` and README.md"
-    )
+    done = f", all stopped, {took:.0f} s. Next: `axbridge up` and README.md"
+    console.print(Text.assemble(("✓ everything was right", "bold green"), done))
     return 0
 
 

@@ -12,6 +12,7 @@ import grpc
 import typer
 from typer.core import TyperGroup
 
+from cli.output import printable
 from common.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -145,7 +146,7 @@ class OneLineErrors(TyperGroup):
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what is wrong and end."""
-    print(f"axbridge: {message}", file=sys.stderr)
+    print(f"axbridge: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -159,7 +160,7 @@ def fail_usage(error: Exception) -> NoReturn:
         # Help was asked for by asking for nothing, and has been printed.
         sys.exit(2)
     path = context.command_path if context is not None else "axbridge"
-    print(f"{path}: {' '.join(show().split()).rstrip('.')} (see `{path} --help`)", file=sys.stderr)
+    print(f"{path}: {printable(' '.join(show().split()).rstrip('.'))} (see `{path} --help`)", file=sys.stderr)
     sys.exit(getattr(error, "exit_code", 2))
 
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 from axbridge.routing.v1 import decision_pb2, routing_service_pb2
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
 from cli.bind import AccessNumber, Tenant
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
-from cli.output import OutputOptions, is_access_number, local_time, person, print_message, stdout_console
+from cli.output import OutputOptions, is_access_number, local_time, person, print_message, printable, stdout_console
 from cli.values import enum_word, parse_moment, to_timestamp
 from common.protocol_codes import ResultCode
 
@@ -65,12 +65,20 @@ def explain(
 def _tree(tenant: str, answer: routing_service_pb2.ExplainResponse, *, unmask: bool) -> Tree:
     caller = person(answer.calling_number, unmask=unmask)
     moment = f" at {local_time(answer.at)}" if answer.HasField("at") else ""
-    tree = Tree(f"[bold]{escape(caller)} calls {escape(answer.access_number)}[/] of tenant {escape(tenant)}{moment}")
+    asked = printable(f"{caller} calls {answer.access_number}")
+    tree = Tree(Text.assemble((asked, "bold"), printable(f" of tenant {tenant}{moment}")))
     rules = tree.add(f"{len(answer.considered)} rules considered")
     for rule in answer.considered:
-        style, mark, word = _OUTCOMES.get(rule.outcome, ("", "?", "unknown"))
-        about = f" [dim]{escape(rule.binding_id)}[/]" if rule.binding_id else ""
-        rules.add(f"[{style}]{mark} {escape(rule.rule)}[/] {word}{about}: {escape(rule.detail)}" if style else mark)
+        style, mark, word = _OUTCOMES.get(rule.outcome, ("red", "?", "with an unknown outcome"))
+        about = f" {rule.binding_id}" if rule.binding_id else ""
+        rules.add(
+            Text.assemble(
+                (printable(f"{mark} {rule.rule}"), style),
+                f" {word}",
+                (printable(about), "dim"),
+                f": {printable(rule.detail)}",
+            )
+        )
     _add_decision(tree, answer.decision, answer.access_number, unmask=unmask)
     return tree
 
@@ -78,13 +86,13 @@ def _tree(tenant: str, answer: routing_service_pb2.ExplainResponse, *, unmask: b
 def _add_decision(tree: Tree, decision: decision_pb2.RouteDecision, access_number: str, *, unmask: bool) -> None:
     code = RESULT_CODES.get(decision.result)
     routed = decision.result == decision_pb2.ROUTE_RESULT_ROUTED
-    color = "green" if routed else "red"
     said = f"{code.text} {code.english}" if code is not None else decision_pb2.RouteResult.Name(decision.result)
-    branch = tree.add(f"[bold {color}]{said}[/]: {escape(decision.reason)}")
+    style = "bold green" if routed else "bold red"
+    branch = tree.add(Text.assemble((said, style), f": {printable(decision.reason)}"))
     for member in decision.members:
         display = member.display_number
         seen = display if is_access_number(display, access_number) else person(display, unmask=unmask)
-        branch.add(f"calls {escape(person(member.number, unmask=unmask))}, who sees {escape(seen)}")
+        branch.add(printable(f"calls {person(member.number, unmask=unmask)}, who sees {seen}"))
     if decision.binding_id:
         direction = enum_word(decision_pb2.CallDirection.Name(decision.direction), "CALL_DIRECTION_")
         source = enum_word(decision_pb2.DecisionSource.Name(decision.decision_source), "DECISION_SOURCE_")
@@ -93,4 +101,4 @@ def _add_decision(tree: Tree, decision: decision_pb2.RouteDecision, access_numbe
             *([direction.replace("-", " ")] if direction else []),
             *([f"read from the {source}"] if source else []),
         ]
-        branch.add(escape(", ".join(facts)))
+        branch.add(printable(", ".join(facts)))

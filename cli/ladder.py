@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
+from cli.output import printable
 from common.protocol_codes import CallResult, EventCode, ResultCode
 
 WIDTH = 100
@@ -215,6 +216,7 @@ class _Canvas:
     def _put(self, start: int, text: str, style: str) -> None:
         # One list entry a cell; a wide character takes two, the second one empty.
         position = start
+        text = printable(text)
         for character in text:
             width = cell_len(character)
             if position + width > WIDTH:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from google.protobuf.json_format import MessageToDict
@@ -50,16 +50,25 @@ class OutputOptions:
 
 def stdout_console() -> Console:
     """The console for results, made when it is needed: tests and redirections change what stdout is."""
-    return Console(file=sys.stdout, width=_width(sys.stdout.isatty()), highlight=False)
+    return _console(sys.stdout)
 
 
 def stderr_console() -> Console:
     """The console for progress and remarks."""
-    return Console(file=sys.stderr, width=_width(sys.stderr.isatty()), highlight=False)
+    return _console(sys.stderr)
 
 
-def _width(is_terminal: bool) -> int | None:
-    return None if is_terminal or "COLUMNS" in os.environ else PLAIN_WIDTH
+def _console(file: TextIO) -> Console:
+    width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    # Names and ids come from outside: brackets and colons in them are text, not markup or emoji.
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """`text` in which nothing can command a terminal: control characters are shown as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
 
 
 def print_json(value: Any) -> None:
@@ -145,6 +154,11 @@ def table(title: str, columns: Sequence[str | tuple[str, JustifyMethod]]) -> Tab
     return made
 
 
+def add_row(listing: Table, *cells: str | Text) -> None:
+    """Add a row; texts from outside may be in it."""
+    listing.add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
 def facts_table(facts: Mapping[str, str]) -> Table:
     """Names and values below each other; empty values are left out."""
     made = Table.grid(padding=(0, 2))
@@ -152,5 +166,5 @@ def facts_table(facts: Mapping[str, str]) -> Table:
     made.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
-            made.add_row(name, Text(value))
+            made.add_row(name, printable(value))
     return made

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 import typer
 from axbridge.events.v1 import event_service_pb2
-from rich.markup import escape
 
 from cli.clients import EventsClient, EventsTarget, events_client
 from cli.option_groups import spread_options
-from cli.output import OutputOptions, local_time, print_json, stdout_console, table
+from cli.output import OutputOptions, add_row, local_time, print_json, printable, stdout_console, table
 from common.clock import from_microseconds
 from common.errors import AxbridgeError
 from common.masking import mask_text
@@ -48,13 +47,14 @@ def list_(target: EventsTarget, output: OutputOptions, tenant: TenantFilter = ""
         return
     listing = table("Quarantine", [("id", "right"), "received", "tenant", "reason", "content type", "body"])
     for message in messages:
-        listing.add_row(
+        add_row(
+            listing,
             str(message.message_id),
             local_time(from_microseconds(message.received_at_us)),
-            escape(message.tenant_id),
-            escape(message.reason),
-            escape(message.content_type),
-            escape(_excerpt(message.raw_body, unmask=output.unmask)),
+            message.tenant_id,
+            message.reason,
+            message.content_type,
+            _excerpt(message.raw_body, unmask=output.unmask),
         )
     stdout_console().print(listing if messages else "the quarantine is empty")
 
@@ -176,7 +176,7 @@ def _post(url: str, message: event_service_pb2.QuarantinedMessage) -> int:
 
 
 def _excerpt(body: bytes, *, unmask: bool) -> str:
-    text = " ".join(body.decode("utf-8", "replace").split())
+    text = printable(" ".join(body.decode("utf-8", "replace").split()))
     shown = text if unmask else mask_text(text)
     return shown if len(shown) <= EXCERPT_LENGTH else shown[:EXCERPT_LENGTH] + "…"
 

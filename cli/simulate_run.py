@@ -10,10 +10,10 @@ from pathlib import Path
 import typer
 import uvloop
 from rich.console import Console, Group, JustifyMethod
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from cli.output import stderr_console, table
+from cli.output import add_row, printable, stderr_console, table
 from common.protocol_codes import ResultCode
 from simulator.ack_file import AckFile
 from simulator.plan import RunSettings
@@ -81,13 +81,14 @@ def show_report(report: Report, settings: RunSettings, console: Console) -> None
     for scenario in Scenario:
         counts = report.scenarios.get(scenario)
         if counts is not None:
-            scenarios.add_row(
+            add_row(
+                scenarios,
                 scenario.value,
                 str(counts.calls),
                 str(counts.routed),
                 str(counts.events),
                 str(counts.acknowledged),
-                f"[red]{counts.findings}[/]" if counts.findings else "0",
+                Text(str(counts.findings), style="red" if counts.findings else ""),
             )
     latencies = table("latency in ms", ["", *[(name, "right") for name in ("answers", "p50", "p90", "p99", "max")]])
     for name, seconds in (("queries", report.query_seconds), ("events", report.event_seconds)):
@@ -104,12 +105,12 @@ def show_report(report: Report, settings: RunSettings, console: Console) -> None
         f"{report.repeated_events} events; retried: {report.retried_events} events"
     )
     for rule, count in report.broken_rules.most_common():
-        console.print(f"[red]✗[/] {count} × {escape(rule.value)}")
+        console.print(Text.assemble(("✗", "red"), f" {count} × {rule.value}"))
     for example in report.examples:
-        console.print(f"    {escape(example.session_id)}: {example.finding.rule.name} {escape(example.finding.detail)}")
+        console.print(printable(f"    {example.session_id}: {example.finding.rule.name} {example.finding.detail}"))
     if report.passed:
         checked = f"{_count(report.calls, 'call')}, {_count(report.acknowledged, 'event')}"
-        console.print(f"[bold green]✓ every answer was right[/] ({checked})")
+        console.print(Text.assemble(("✓ every answer was right", "bold green"), f" ({checked})"))
 
 
 def _count(number: int, what: str) -> str:

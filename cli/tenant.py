@@ -9,7 +9,16 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from cli.clients import RoutingClient, RoutingTarget, routing_client
 from cli.option_groups import spread_options
-from cli.output import OutputOptions, facts_table, print_json, print_message, print_messages, stdout_console, table
+from cli.output import (
+    OutputOptions,
+    add_row,
+    facts_table,
+    print_json,
+    print_message,
+    print_messages,
+    stdout_console,
+    table,
+)
 from cli.profile_options import ProfileOptions, profile_facts
 from cli.values import Choice, enum_word, parse_prompt_option, prompt_text
 
@@ -135,7 +144,8 @@ def list_(
         return
     listing = table("Tenants", ["tenant", "name", "region", "dialling", "callback", ("revision", "right")])
     for tenant in tenants:
-        listing.add_row(
+        add_row(
+            listing,
             tenant.tenant_id,
             tenant.display_name,
             tenant.default_region,
