@@ -1,8 +1,9 @@
 """Many waiting callers, few calls: items that come together travel together.
 
-One RPC for each query is what would bound the whole path. So an item that finds a free slot goes at once, with whatever
-else came in the same turn of the event loop; the others wait until one of the batches in flight is back, and then go
-together. Nothing is ever delayed to fill a batch.
+One RPC for each query is what would bound the whole path. So an item that finds nothing in flight goes at once, with
+whatever else came in the same turn of the event loop. While a batch is in flight the others wait until it is back, or
+there are as many of them as are in flight, or it has been away for long; then they go together, unless too many batches
+are in flight already. Sending a second batch any sooner makes more and smaller ones, and their number is what costs.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ from common.logs import get_logger
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# How long a batch may be away before the next one goes however small it is: longer than most are, shorter than anybody
+# notices.
+_LONG_SECONDS = 0.002
 # Expired items are answered together, so that thousands of them don't mean thousands of searches.
 _SWEEP_GAP_SECONDS = 0.005
 _log = get_logger(__name__)
@@ -84,7 +88,9 @@ class Coalescer(Generic[Item, Result]):
         self._turns: deque[str] = deque()
         self._queued = 0
         self._flying: dict[asyncio.Task[None], Sequence[Waiting[Item, Result]]] = {}
+        self._flying_items = 0
         self._is_flush_due = False
+        self._late_flush: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_at = 0.0
@@ -112,9 +118,8 @@ class Coalescer(Generic[Item, Result]):
         self._queued += 1
         if self._sweep is None or deadline < self._sweep_at:
             self._watch(deadline)
-        if not self._is_flush_due and len(self._flying) < limits.max_batches_in_flight:
-            self._is_flush_due = True
-            loop.call_soon(self._flush)
+        if not self._is_flush_due:
+            self._plan_flush()
         return future
 
     @property
@@ -130,22 +135,41 @@ class Coalescer(Generic[Item, Result]):
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.sleep(0)
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        for timer in (self._sweep, self._late_flush):
+            if timer is not None:
+                timer.cancel()
+        self._sweep = self._late_flush = None
+
+    def _plan_flush(self) -> None:
+        flying = len(self._flying)
+        if flying >= self._limits.max_batches_in_flight:
+            return
+        if self._queued >= self._flying_items:
+            self._is_flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+        elif self._late_flush is None:
+            self._late_flush = asyncio.get_running_loop().call_later(_LONG_SECONDS, self._flush)
 
     def _flush(self) -> None:
         self._is_flush_due = False
-        while self._queued and len(self._flying) < self._limits.max_batches_in_flight:
-            entries = self._compose()
-            if entries:
-                task = asyncio.get_running_loop().create_task(self._fly(entries))
-                self._flying[task] = entries
-                task.add_done_callback(self._landed)
+        if self._late_flush is not None:
+            self._late_flush.cancel()
+            self._late_flush = None
+        if not self._queued or len(self._flying) >= self._limits.max_batches_in_flight:
+            return
+        entries = self._compose()
+        if entries:
+            task = asyncio.get_running_loop().create_task(self._fly(entries))
+            self._flying[task] = entries
+            self._flying_items += len(entries)
+            task.add_done_callback(self._landed)
+        if self._queued:
+            self._plan_flush()
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        del self._flying[task]
-        self._flush()
+        self._flying_items -= len(self._flying.pop(task))
+        if self._queued and not self._is_flush_due:
+            self._plan_flush()
 
     def _compose(self) -> list[Waiting[Item, Result]]:
         if self._queued <= self._limits.max_batch_items:

@@ -31,12 +31,20 @@ class Carrier:
     def __init__(self) -> None:
         self.batches: list[Batch[str, str]] = []
         self.returns: list[asyncio.Future[Sequence[str | AxbridgeError]]] = []
+        self._departed = asyncio.Event()
 
     async def send(self, batch: Batch[str, str]) -> Sequence[str | AxbridgeError]:
         self.batches.append(batch)
         back: asyncio.Future[Sequence[str | AxbridgeError]] = asyncio.get_running_loop().create_future()
         self.returns.append(back)
+        self._departed.set()
         return await back
+
+    async def departed(self, count: int) -> None:
+        """Wait until this many batches have left."""
+        while len(self.batches) < count:
+            self._departed.clear()
+            await asyncio.wait_for(self._departed.wait(), 5)
 
     def sent(self, index: int = -1) -> list[str]:
         return [entry.item for entry in self.batches[index].entries]
@@ -92,15 +100,51 @@ async def test_at_most_two_batches_fly_and_the_rest_goes_together(carrier: Carri
     assert await asyncio.gather(*futures) == list("ABCDEF")
 
 
+async def test_a_second_batch_flies_when_it_is_as_big_as_the_first(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    futures = [several.submit("t", item, FAR) for item in "abc"]
+    await settle()
+    for item in "de":
+        futures.append(several.submit("t", item, FAR))
+        await settle()
+    assert len(carrier.batches) == 1
+    futures.append(several.submit("t", "f", FAR))
+    await settle()
+    assert carrier.sent(1) == ["d", "e", "f"]
+    futures.append(several.submit("t", "g", FAR))
+    carrier.bring_back(0)
+    await settle()
+    assert len(carrier.batches) == 2, "one is less than what still flies"
+    carrier.bring_back(1)
+    await settle()
+    assert carrier.sent(2) == ["g"]
+    carrier.bring_back(2)
+    assert await asyncio.gather(*futures) == list("ABCDEFG")
+
+
+async def test_a_batch_that_is_away_for_long_holds_nobody_up(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock)
+    slow = [several.submit("t", item, FAR) for item in "abc"]
+    await settle()
+    late = several.submit("t", "d", FAR)
+    left = asyncio.get_running_loop().time()
+    await carrier.departed(2)
+    assert asyncio.get_running_loop().time() - left >= 0.001
+    carrier.bring_back(1)
+    assert await late == "D"
+    carrier.bring_back(0)
+    assert await asyncio.gather(*slow) == ["A", "B", "C"]
+
+
 async def test_a_batch_is_never_too_big(carrier: Carrier, clock: FakeClock) -> None:
     several = coalescer(carrier, clock, max_batch_items=4)
     futures = [several.submit("t", f"i{number}", FAR) for number in range(10)]
     await settle()
     assert [len(carrier.sent(index)) for index in (0, 1)] == [4, 4]
     carrier.bring_back(0)
+    carrier.bring_back(1)
     await settle()
     assert carrier.sent(2) == ["i8", "i9"]
-    carrier.bring_back(1)
     carrier.bring_back(2)
     assert await asyncio.gather(*futures) == [f"I{number}" for number in range(10)]
 
