@@ -18,5 +18,5 @@ def only_masked(message: _Message, mask: FieldMask, changeable: ChangeableFields
     """
     kept = type(message)()
     known = FieldMask(paths=[path for path in mask.paths if is_changeable(path, changeable)])
-    known.MergeMessage(message, kept, replace_message_field=True, replace_repeated_field=True)
+    known.MergeMessage(message, kept)
     return kept

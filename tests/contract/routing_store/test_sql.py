@@ -140,11 +140,15 @@ async def test_a_database_that_can_not_be_reached(backend: str, tmp_path: Path) 
         if backend == "sqlite"
         else f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/none"
     )
-    stores = SqlTenantStore(Database(url, DatabaseLimits()))
-    with pytest.raises(UnavailableError):
-        await stores.get(TENANT)
-    with pytest.raises(UnavailableError):
-        await stores.create(tenant(TENANT))
+    database = Database(url, DatabaseLimits())
+    stores = SqlTenantStore(database)
+    try:
+        with pytest.raises(UnavailableError):
+            await stores.get(TENANT)
+        with pytest.raises(UnavailableError):
+            await stores.create(tenant(TENANT))
+    finally:
+        await database.close()
 
 
 async def test_a_database_that_does_not_answer_in_time(stores: Stores, database_url: str) -> None:
