@@ -16,7 +16,6 @@ from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from routing_service.access import REQUIREMENTS
 from routing_service.binding_ids import BindingIds
-from routing_service.migrate import migrate
 from routing_service.service.bindings import BindingService
 from routing_service.service.routing import RoutingLimits, RoutingService
 from routing_service.service.tenants import TenantService
@@ -24,10 +23,7 @@ from routing_service.servicer.bindings import BindingServicer
 from routing_service.servicer.routing import RoutingServicer
 from routing_service.servicer.tenants import TenantServicer
 from routing_service.settings import RoutingServiceSettings
-from routing_service.sql_store.binding_store import SqlBindingStore
-from routing_service.sql_store.candidates import SqlCandidateSource
-from routing_service.sql_store.database import Database, DatabaseLimits
-from routing_service.sql_store.tenant_store import SqlTenantStore
+from routing_service.wiring import OpenCache, open_redis_cache, opened_stores
 
 NAME = "routing_service"
 SERVICE_NAMES = tuple(f"axbridge.routing.v1.{name}" for name in ("RoutingService", "BindingService", "TenantService"))
@@ -35,52 +31,30 @@ SERVICE_NAMES = tuple(f"axbridge.routing.v1.{name}" for name in ("RoutingService
 _log = get_logger(__name__)
 
 
-async def serve(settings: RoutingServiceSettings) -> int:
+async def serve(settings: RoutingServiceSettings, open_cache: OpenCache = open_redis_cache) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
     stop = stop_requested()
-    database = await _open_database(settings)
     clock = SystemClock()
-    bindings, tenants = SqlBindingStore(database), SqlTenantStore(database)
-    source = SqlCandidateSource(database)
-    limits = RoutingLimits(settings.max_batch_queries, settings.default_budget_seconds)
-    routing = RoutingServicer(RoutingService(source, source, clock, limits))
-    binding = BindingServicer(BindingService(bindings, tenants, clock, BindingIds(clock)))
-    tenant = TenantServicer(TenantService(tenants))
+    async with opened_stores(settings, clock, open_cache) as stores:
+        limits = RoutingLimits(settings.max_batch_queries, settings.default_budget_seconds)
+        routing = RoutingServicer(RoutingService(stores.source, stores.history, clock, limits))
+        binding = BindingServicer(BindingService(stores.bindings, stores.tenants, clock, BindingIds(clock)))
+        tenant = TenantServicer(TenantService(stores.tenants))
 
-    def add_servicers(server: grpc.aio.Server) -> None:
-        add_RoutingServiceServicer_to_server(routing, server)
-        add_BindingServiceServicer_to_server(binding, server)
-        add_TenantServiceServicer_to_server(tenant, server)
+        def add_servicers(server: grpc.aio.Server) -> None:
+            add_RoutingServiceServicer_to_server(routing, server)
+            add_BindingServiceServicer_to_server(binding, server)
+            add_TenantServiceServicer_to_server(tenant, server)
 
-    api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": database.check})
-    try:
+        api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": stores.database.check})
         async with running_guarded_server(settings, settings.listen, settings.drain_seconds, api) as server:
             announce(NAME, server.address)
             await stop.wait()
             _log.info("stopping")
-    finally:
-        await database.close()
     return 0
 
 
-async def _open_database(settings: RoutingServiceSettings) -> Database:
-    if not settings.database_url:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(
-        settings.effective_database_url,
-        DatabaseLimits(
-            settings.read_connections,
-            settings.write_connections,
-            settings.read_timeout_seconds,
-            settings.write_timeout_seconds,
-        ),
-    )
-    if settings.migrate_at_start == "yes" or (settings.migrate_at_start == "auto" and database.is_sqlite):
-        await migrate(database.writers)
-    return database
-
-
-def main() -> int:
+def main(open_cache: OpenCache = open_redis_cache) -> int:
     """Read the settings and run. Returns the exit code: 2 for settings that are wrong, 1 when it can't start."""
     try:
         settings = RoutingServiceSettings()
@@ -89,7 +63,7 @@ def main() -> int:
         return 2
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:
-        return run(lambda: serve(settings))
+        return run(lambda: serve(settings, open_cache))
     except (AxbridgeError, OSError) as error:
         _log.error("can't start", detail=str(error))
         return 1

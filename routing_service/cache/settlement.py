@@ -100,6 +100,13 @@ class Settlement:
                 self._stats.finished_for_others += 1
                 self._settled.add(write_id)
 
+    async def close(self) -> None:
+        """Leave as little to others as possible."""
+        try:
+            await self.tidy()
+        except UnavailableError as error:
+            _log.info("finished writes stay in the outbox", detail=error.message)
+
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Tidy and sweep until cancelled."""
         tidies = 0

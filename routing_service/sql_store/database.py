@@ -1,7 +1,7 @@
 """The database of a routing service: its connections, its time limits, and its errors in our terms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,12 +49,14 @@ class Database:
             pool_timeout_seconds=limits.read_timeout_seconds,
             statement_timeout_seconds=limits.read_timeout_seconds,
             read_only=True,
+            postgres_settings=_session_settings(limits.read_timeout_seconds),
         )
         self._writers = open_engine(
             url,
             pool_size=1 if self.is_sqlite else limits.write_connections,
             pool_timeout_seconds=limits.write_timeout_seconds,
             statement_timeout_seconds=limits.write_timeout_seconds,
+            postgres_settings=_session_settings(limits.write_timeout_seconds),
         )
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -107,6 +109,17 @@ class Database:
         # Reading the exception keeps asyncio from complaining about the tasks that nobody waits for any more.
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AxbridgeError):
             _log.error("database work failed", detail=type(error).__name__)
+
+
+def _session_settings(timeout_seconds: float) -> Mapping[str, str]:
+    """PostgreSQL's own limits: they free what a process holds there that was frozen, or given up by its caller."""
+    milliseconds = str(max(1, int(timeout_seconds * 1000)))
+    return {
+        "application_name": "axbridge-routing",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+    }
 
 
 async def _select_one(connection: AsyncConnection) -> None:

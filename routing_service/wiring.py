@@ -1,0 +1,142 @@
+"""The stores of a routing service as its settings want them: which database, with or without a cache."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from common.clock import Clock
+from routing_service.cache.auditor import Auditor
+from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
+from routing_service.cache.fenced_writer import FencedWriter
+from routing_service.cache.group_loader import LoadLimits
+from routing_service.cache.ports import CacheFence, RouteCache
+from routing_service.cache.redis_cache import RedisCache, RedisCacheLimits
+from routing_service.cache.redis_client import open_redis, parse_redis_url
+from routing_service.cache.settlement import Settlement, SettlementLimits
+from routing_service.cache_stats import CacheStats
+from routing_service.migrate import check_schema, migrate
+from routing_service.ports import BindingHistory, BindingStore, CandidateSource, TenantStore
+from routing_service.settings import RoutingServiceSettings
+from routing_service.sql_store.binding_store import SqlBindingStore
+from routing_service.sql_store.candidates import SqlCandidateSource
+from routing_service.sql_store.database import Database, DatabaseLimits
+from routing_service.sql_store.outbox import SqlCacheOutbox
+from routing_service.sql_store.tenant_store import SqlTenantStore
+from routing_service.sql_store.transaction import UncachedWriter, Writer
+
+class Cache(RouteCache, CacheFence, Protocol):
+    """Both sides of a cache."""
+
+    async def close(self) -> None: ...
+
+
+OpenCache = Callable[[RoutingServiceSettings, Clock, CacheStats], Cache]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the use cases work with. `writer` is for further stores on the same database; `stats` for the metrics."""
+
+    tenants: TenantStore
+    bindings: BindingStore
+    source: CandidateSource
+    history: BindingHistory
+    database: Database
+    writer: Writer
+    stats: CacheStats
+
+
+def open_redis_cache(settings: RoutingServiceSettings, clock: Clock, stats: CacheStats) -> RedisCache:
+    """The cache at `settings.redis_url`. It connects when first used."""
+    address = parse_redis_url(settings.redis_url, settings.redis_password, settings.redis_ca_file)
+    limits = RedisCacheLimits(
+        read_timeout_seconds=settings.cache_timeout_seconds,
+        write_timeout_seconds=settings.cache_write_timeout_seconds,
+        ttl_seconds=settings.cache_ttl_seconds,
+        key_prefix=settings.redis_key_prefix,
+    )
+    reading = open_redis(
+        address, connections=settings.redis_connections, timeout_seconds=settings.cache_timeout_seconds
+    )
+    writing = open_redis(
+        address, connections=settings.redis_connections, timeout_seconds=settings.cache_write_timeout_seconds
+    )
+    return RedisCache(reading, writing, limits, clock, stats)
+
+
+@asynccontextmanager
+async def opened_stores(
+    settings: RoutingServiceSettings, clock: Clock, open_cache: OpenCache = open_redis_cache
+) -> AsyncIterator[Stores]:
+    """The stores while the context is open.
+
+    Raises FailedPreconditionError when the database does not have this version's schema and is not to be migrated, and
+    SQLAlchemy's errors and OSError when it can't be opened.
+    """
+    database = await _open_database(settings)
+    stats = CacheStats()
+    source = SqlCandidateSource(database)
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(database.close)
+        writer: Writer = UncachedWriter(database)
+        answering: CandidateSource = source
+        if settings.redis_url:
+            cache = open_cache(settings, clock, stats)
+            closing.push_async_callback(cache.close)
+            outbox = SqlCacheOutbox(database, clock)
+            skew = SettlementLimits(settings.cache_ttl_seconds, settings.cache_clock_skew_seconds)
+            settlement = Settlement(cache, outbox, skew, clock, stats)
+            writer = fenced = FencedWriter(database, cache, outbox, settlement, stats)
+            auditor = Auditor(source, cache, outbox, clock, stats)
+            auditor.start_sampling(settings.cache_audits_per_second)
+            answering = cached = CachedCandidateSource(source, cache, auditor, _caching_limits(settings), stats)
+            closing.push_async_callback(cached.close)
+            closing.push_async_callback(settlement.close)
+            await closing.enter_async_context(_running(settlement.run(), auditor.run()))
+            closing.push_async_callback(fenced.close)
+        yield Stores(
+            SqlTenantStore(database, writer),
+            SqlBindingStore(database, writer),
+            answering,
+            source,
+            database,
+            writer,
+            stats,
+        )
+
+
+def _caching_limits(settings: RoutingServiceSettings) -> CachingLimits:
+    loads = LoadLimits(settings.cache_concurrent_loads, settings.read_timeout_seconds)
+    return CachingLimits(settings.cache_ttl_seconds, settings.cache_negative_ttl_seconds, loads)
+
+
+@asynccontextmanager
+async def _running(*works: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _open_database(settings: RoutingServiceSettings) -> Database:
+    if not settings.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(
+        settings.effective_database_url,
+        DatabaseLimits(
+            settings.read_connections,
+            settings.write_connections,
+            settings.read_timeout_seconds,
+            settings.write_timeout_seconds,
+        ),
+    )
+    if settings.migrate_at_start == "yes" or (settings.migrate_at_start == "auto" and database.is_sqlite):
+        await migrate(database.writers)
+    else:
+        await check_schema(database.writers)
+    return database
