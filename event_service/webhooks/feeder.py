@@ -52,7 +52,7 @@ class Feeder:
         positions = list(await self._feed.positions(self._owner, now_us))[:_MAX_PARTITIONS]
         if not positions:
             return False
-        # A webhook that is there when an event is appended is seen below, since it is looked for after the event is read.
+        # Webhooks are looked for after events were read: one that was there before an event is seen with it.
         reads = [await self._read(position) for position in positions]
         tenants = {message.tenant_id for read in reads for message in read.messages}
         subscribers = await self._feed.subscribers(tenants)

@@ -1,0 +1,121 @@
+"""One attempt: sign the message, post it, and judge what came back."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.clock import Clock, to_microseconds
+from common.errors import FailedPreconditionError
+from common.logs import get_logger
+from event_service.webhooks.domain import (
+    TEST_MESSAGE_TYPE,
+    Attempt,
+    HttpResult,
+    LeasedDelivery,
+    Settlement,
+    Verdict,
+    Webhook,
+)
+from event_service.webhooks.http_sender import HttpRequest
+from event_service.webhooks.messages import test_message_body
+from event_service.webhooks.schedule import GONE, RetrySchedule
+from event_service.webhooks.sealing import SecretSealer
+from event_service.webhooks.signing import signature_headers
+
+CONTENT_TYPE = "application/json"
+
+_log = get_logger(__name__)
+
+
+class Poster(Protocol):
+    """Makes HTTP requests."""
+
+    async def post(self, request: HttpRequest) -> HttpResult:
+        """Make one. Whatever goes wrong with it is told in the result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    result: HttpResult
+    started_at_us: int
+    took_ms: int
+
+
+class Courier:
+    """Delivers messages to endpoints, one request at a time."""
+
+    def __init__(self, poster: Poster, sealer: SecretSealer, schedule: RetrySchedule, clock: Clock) -> None:
+        self._poster = poster
+        self._sealer = sealer
+        self._schedule = schedule
+        self._clock = clock
+
+    async def deliver(self, webhook: Webhook, lease: LeasedDelivery) -> Settlement:
+        """Attempt a delivery, and say what it came to."""
+        posted = await self._post(webhook, lease.message_id, lease.body)
+        attempt = Attempt(
+            webhook_id=webhook.webhook_id,
+            delivery_id=lease.delivery_id,
+            message_id=lease.message_id,
+            message_type=lease.message_type,
+            number=lease.attempt,
+            started_at_us=posted.started_at_us,
+            took_ms=posted.took_ms,
+            result=posted.result,
+        )
+        return self._judge(lease, attempt)
+
+    async def test(self, webhook: Webhook) -> Attempt:
+        """Post a test message."""
+        message_id = f"test_{secrets.token_hex(16)}"
+        now_us = to_microseconds(self._clock.now())
+        body = test_message_body(message_id, webhook.tenant_id, webhook.webhook_id, now_us)
+        posted = await self._post(webhook, message_id, body)
+        return Attempt(
+            webhook_id=webhook.webhook_id,
+            delivery_id=0,
+            message_id=message_id,
+            message_type=TEST_MESSAGE_TYPE,
+            number=1,
+            started_at_us=posted.started_at_us,
+            took_ms=posted.took_ms,
+            result=posted.result,
+        )
+
+    def _judge(self, lease: LeasedDelivery, attempt: Attempt) -> Settlement:
+        result = attempt.result
+        if not result.error:
+            return Settlement(lease, attempt, Verdict.DELIVERED)
+        if result.status_code == GONE:
+            return Settlement(lease, attempt, Verdict.DEAD, reason="the endpoint is gone", gone=True)
+        now_us = to_microseconds(self._clock.now())
+        retry_at_us = self._schedule.next_attempt_us(lease.attempt, now_us, result)
+        if retry_at_us is None:
+            return Settlement(lease, attempt, Verdict.DEAD, reason="every attempt failed")
+        if now_us >= lease.expires_at_us:
+            return Settlement(lease, attempt, Verdict.DEAD, reason="not delivered in time")
+        return Settlement(lease, attempt, Verdict.RETRY, retry_at_us=min(retry_at_us, lease.expires_at_us))
+
+    async def _post(self, webhook: Webhook, message_id: str, body: bytes) -> _Posted:
+        started_at_us = to_microseconds(self._clock.now())
+        began = self._clock.monotonic()
+        try:
+            keys = [
+                self._sealer.open(webhook.webhook_id, secret.sealed)
+                for secret in webhook.secrets
+                if secret.signs_at(started_at_us)
+            ]
+        except FailedPreconditionError as error:
+            _log.error("a webhook's messages can't be signed", webhook_id=webhook.webhook_id, problem=error.message)
+            return _Posted(HttpResult(error=error.message), started_at_us, 0)
+        headers = signature_headers(keys, message_id, started_at_us // 1_000_000, body)
+        result = await self._poster.post(
+            HttpRequest(
+                url=webhook.url,
+                headers={"Content-Type": CONTENT_TYPE, **headers},
+                body=body,
+                timeout_seconds=webhook.limits.timeout_ms / 1000,
+            )
+        )
+        return _Posted(result, started_at_us, round((self._clock.monotonic() - began) * 1000))

@@ -1,0 +1,162 @@
+"""Sending what is due: leases deliveries, sends each in a task of its own, and writes down what came of them.
+
+No endpoint waits for another: each always has room for one request here, and what it may have beyond that is bounded by
+its own limits first. No transaction is open while a request is made.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from common.clock import Clock, to_microseconds
+from common.errors import AxbridgeError, UnavailableError
+from common.logs import get_logger
+from event_service.webhooks.courier import Courier
+from event_service.webhooks.domain import LeasedDelivery, Settlement, Webhook
+from event_service.webhooks.pace import Pace, keep_stepping
+from event_service.webhooks.ports import DeliveryQueue, LeaseRequest
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLimits:
+    """`max_in_flight` requests in all, beyond the one that each endpoint may always have.
+
+    A lease lasts as long as the request may take, and `margin_seconds` more for writing down what came of it. When the
+    dispatcher ends, requests get `drain_seconds` to come to their own end.
+    """
+
+    max_in_flight: int = 256
+    margin_seconds: float = 30.0
+    poll_seconds: float = 0.2
+    drain_seconds: float = 10.0
+
+
+class Dispatcher:
+    """Sends deliveries inside `running()`. Any number of dispatchers may run over one queue."""
+
+    def __init__(self, queue: DeliveryQueue, courier: Courier, clock: Clock, limits: DispatchLimits) -> None:
+        self._queue = queue
+        self._courier = courier
+        self._clock = clock
+        self._limits = limits
+        self._lease_pace = Pace(limits.poll_seconds)
+        self._settle_pace = Pace(limits.poll_seconds)
+        self._sending: dict[asyncio.Task[None], LeasedDelivery] = {}
+        self._in_flight: Counter[str] = Counter()
+        self._settlements: list[Settlement] = []
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._lease_pace.wake()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send while the context is open. At its end nothing more is leased; what is under way gets its time, and what
+        then is still under way is given back."""
+        leasing = asyncio.create_task(keep_stepping("lease deliveries", self.lease_step, self._lease_pace))
+        settling = asyncio.create_task(keep_stepping("settle deliveries", self._settle_some, self._settle_pace))
+        try:
+            yield
+        finally:
+            self._lease_pace.stop()
+            await leasing
+            await self._finish_sending()
+            self._settle_pace.stop()
+            await settling
+            await self._settle_the_rest()
+
+    async def lease_step(self) -> bool:
+        """Lease what is due and begin to send it. Whether there was anything."""
+        now_us = to_microseconds(self._clock.now())
+        due = await self._queue.due(now_us)
+        most = self._shares(due)
+        if not most:
+            return False
+        margin_us = int(self._limits.margin_seconds * 1_000_000)
+        request = LeaseRequest(list(most), secrets.token_hex(8), now_us, margin_us, most)
+        batches = await self._queue.lease(request)
+        for batch in batches:
+            for lease in batch.deliveries:
+                self._send(batch.webhook, lease)
+        return bool(batches)
+
+    async def settle_step(self) -> int:
+        """Write down what attempts came to; how many there were. They are kept for the next time when it fails."""
+        settlements, self._settlements = self._settlements, []
+        if not settlements:
+            return 0
+        try:
+            counted = await self._queue.settle(settlements, to_microseconds(self._clock.now()))
+        except BaseException:
+            self._settlements = settlements + self._settlements
+            raise
+        if counted < len(settlements):
+            # Their leases ran out, so somebody else sends them again.
+            _log.warning("attempts came too late to count", late=len(settlements) - counted)
+        for settlement in settlements:
+            self._in_flight[settlement.lease.webhook_id] -= 1
+        # What waited behind them is due now.
+        self._lease_pace.wake()
+        return len(settlements)
+
+    async def sent(self) -> None:
+        """Wait until nothing is under way."""
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    def _shares(self, webhook_ids: Sequence[str]) -> dict[str, int]:
+        """How many requests each of these endpoints may have on top of those it has: one at least, where it has none,
+        and the same share of what is left of the bound."""
+        if not webhook_ids:
+            return {}
+        share = max(0, self._limits.max_in_flight - self._in_flight.total()) // len(webhook_ids)
+        most = {each: max(share, 0 if self._in_flight[each] else 1) for each in webhook_ids}
+        return {webhook_id: count for webhook_id, count in most.items() if count}
+
+    def _send(self, webhook: Webhook, lease: LeasedDelivery) -> None:
+        self._in_flight[webhook.webhook_id] += 1
+        task = asyncio.create_task(self._deliver(webhook, lease), name=f"webhook delivery {lease.delivery_id}")
+        self._sending[task] = lease
+        task.add_done_callback(self._sending.pop)
+
+    async def _deliver(self, webhook: Webhook, lease: LeasedDelivery) -> None:
+        try:
+            settlement = await self._courier.deliver(webhook, lease)
+        except Exception:  # noqa: BLE001 - one message that we fail on must not stop the others
+            # Its lease runs out, and then it is tried again.
+            _log.exception("a delivery failed for a reason of our own", webhook_id=webhook.webhook_id)
+            self._in_flight[webhook.webhook_id] -= 1
+            return
+        self._settlements.append(settlement)
+        self._settle_pace.wake()
+
+    async def _settle_some(self) -> bool:
+        return await self.settle_step() > 0
+
+    async def _finish_sending(self) -> None:
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._limits.drain_seconds)
+        late = dict(self._sending)
+        if not late:
+            return
+        for task in late:
+            task.cancel()
+        await asyncio.wait(late)
+        _log.info("requests were broken off to stop in time", requests=len(late))
+        given_back = [lease for task, lease in late.items() if task.cancelled()]
+        try:
+            await self._queue.release(given_back, to_microseconds(self._clock.now()))
+        except UnavailableError:
+            _log.warning("deliveries could not be given back; they are sent when their leases end")
+
+    async def _settle_the_rest(self) -> None:
+        try:
+            await self.settle_step()
+        except AxbridgeError as error:
+            # Their leases end, and then they are sent once more.
+            _log.warning("attempts could not be written down", attempts=len(self._settlements), problem=error.message)

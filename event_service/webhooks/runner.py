@@ -1,0 +1,151 @@
+"""The webhooks put together: the API's servicer, and the loops that feed, send and purge."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.clock import Clock, to_microseconds
+from common.sql import open_engine
+from event_service.sql_changes import SqlCallChanges
+from event_service.sql_log import SqlEventLog
+from event_service.webhooks.addresses import AddressPolicy, parse_networks
+from event_service.webhooks.circuit import CircuitRules
+from event_service.webhooks.courier import Courier
+from event_service.webhooks.database import WebhookDatabase
+from event_service.webhooks.dispatcher import Dispatcher, DispatchLimits
+from event_service.webhooks.feeder import Feeder, FeedSources
+from event_service.webhooks.http_sender import HttpSender
+from event_service.webhooks.pace import Pace, keep_stepping
+from event_service.webhooks.ports import PurgeBounds, Purger
+from event_service.webhooks.resolver import SystemLookup
+from event_service.webhooks.schedule import RetrySchedule, parse_delays
+from event_service.webhooks.sealing import open_sealer
+from event_service.webhooks.service import DeliveryService, WebhookRules, WebhookService
+from event_service.webhooks.servicer import WebhookServicer
+from event_service.webhooks.settings import WebhookSettings
+from event_service.webhooks.sql_desk import SqlDeliveryDesk
+from event_service.webhooks.sql_feed import SqlDeliveryFeed
+from event_service.webhooks.sql_purge import SqlPurger
+from event_service.webhooks.sql_queue import SqlDeliveryQueue
+from event_service.webhooks.sql_webhooks import SqlWebhookStore
+from event_service.webhooks.urls import UrlPolicy, parse_ports
+
+PURGE_SECONDS = 10.0
+PURGE_ROWS = 1000
+# Pauses of a circuit grow up to this many times the first.
+_MAX_OPEN_FACTOR = 20
+_HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSurroundings:
+    """What the webhooks share with the event service around them."""
+
+    database_url: str
+    partition_count: int
+    drain_seconds: float
+
+
+@asynccontextmanager
+async def running_webhooks(
+    settings: WebhookSettings, surroundings: WebhookSurroundings, clock: Clock
+) -> AsyncIterator[WebhookServicer]:
+    """The webhooks' API, and while the context is open their delivery, where this replica is to deliver.
+
+    Raises InvalidArgumentError and FailedPreconditionError for settings that are wrong, UnavailableError.
+    """
+    schedule = RetrySchedule(parse_delays(settings.webhooks_retry_delays_seconds), random.SystemRandom().random)
+    urls = UrlPolicy(
+        AddressPolicy(parse_networks(settings.webhooks_allowed_networks)),
+        parse_ports(settings.webhooks_allowed_ports),
+        settings.webhooks_allow_http,
+    )
+    sealer = open_sealer(settings.webhooks_key_file)
+    async with AsyncExitStack() as stack:
+        engine = open_engine(surroundings.database_url)
+        stack.push_async_callback(engine.dispose)
+        database = WebhookDatabase(engine)
+        stack.push_async_callback(database.drain)
+        lookup = SystemLookup()
+        stack.callback(lookup.close)
+        sender = HttpSender(urls, lookup, clock, ca_file=settings.webhooks_ca_file)
+        stack.push_async_callback(sender.close)
+        courier = Courier(sender, sealer, schedule, clock)
+        rules = WebhookRules(urls, settings.webhooks_max_per_tenant, schedule.lifetime_us)
+        webhooks = WebhookService(SqlWebhookStore(database), sealer, rules, clock)
+        deliveries = DeliveryService(webhooks, SqlDeliveryDesk(database), courier, rules, clock)
+        feed = SqlDeliveryFeed(database)
+        await feed.prepare()
+        if settings.webhooks_deliver:
+            sources = _sources(engine, clock, surroundings.partition_count)
+            owner = secrets.token_hex(8)
+            feeder = Feeder(sources, feed, clock, owner=owner, lifetime_us=schedule.lifetime_us)
+            dispatcher = Dispatcher(
+                SqlDeliveryQueue(database, _circuit_rules(settings)),
+                courier,
+                clock,
+                DispatchLimits(
+                    settings.webhooks_max_in_flight,
+                    settings.webhooks_lease_margin_seconds,
+                    settings.webhooks_poll_seconds,
+                    surroundings.drain_seconds,
+                ),
+            )
+            await stack.enter_async_context(dispatcher.running())
+            await stack.enter_async_context(_feeding(feeder, dispatcher, settings.webhooks_poll_seconds))
+            await stack.enter_async_context(_purging(SqlPurger(database), _bounds(settings), clock))
+        yield WebhookServicer(webhooks, deliveries)
+
+
+def _sources(engine: AsyncEngine, clock: Clock, partition_count: int) -> FeedSources:
+    return FeedSources(SqlEventLog(engine, clock, partition_count), SqlCallChanges(engine))
+
+
+def _circuit_rules(settings: WebhookSettings) -> CircuitRules:
+    open_seconds = settings.webhooks_circuit_open_seconds
+    return CircuitRules(settings.webhooks_circuit_failures, open_seconds, open_seconds * _MAX_OPEN_FACTOR)
+
+
+def _bounds(settings: WebhookSettings) -> PurgeBounds:
+    return PurgeBounds(
+        delivered_us=int(settings.webhooks_keep_delivered_hours * _HOUR_US),
+        dead_us=int(settings.webhooks_keep_dead_letters_days * _DAY_US),
+        attempts=settings.webhooks_keep_attempts,
+    )
+
+
+@asynccontextmanager
+async def _feeding(feeder: Feeder, dispatcher: Dispatcher, poll_seconds: float) -> AsyncIterator[None]:
+    async def step() -> bool:
+        moved = await feeder.step()
+        if moved:
+            dispatcher.wake()
+        return moved
+
+    pace = Pace(poll_seconds)
+    task = asyncio.create_task(keep_stepping("queue webhook messages", step, pace))
+    try:
+        yield
+    finally:
+        pace.stop()
+        await task
+
+
+@asynccontextmanager
+async def _purging(purger: Purger, bounds: PurgeBounds, clock: Clock) -> AsyncIterator[None]:
+    async def step() -> bool:
+        done = await purger.purge(bounds, to_microseconds(clock.now()), PURGE_ROWS)
+        return done.total > 0
+
+    pace = Pace(PURGE_SECONDS)
+    task = asyncio.create_task(keep_stepping("purge webhook deliveries", step, pace))
+    try:
+        yield
+    finally:
+        pace.stop()
+        await task
