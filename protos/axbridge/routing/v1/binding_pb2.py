@@ -27,17 +27,25 @@ from axbridge.routing.v1 import prompt_pb2 as axbridge_dot_routing_dot_v1_dot_pr
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!axbridge/routing/v1/binding.proto\x12\x13\x61xbridge.routing.v1\x1a&axbridge/routing/v1/call_profile.proto\x1a axbridge/routing/v1/prompt.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x04\n\x07\x42inding\x12\x12\n\nbinding_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.BindingKind\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12\x10\n\x08\x61_number\x18\x05 \x01(\t\x12\x10\n\x08\x62_number\x18\x06 \x01(\t\x12\x17\n\x0f\x63\x61llback_number\x18\x07 \x01(\t\x12\x16\n\x0e\x64isplay_number\x18\x08 \x01(\t\x12:\n\x0emember_prompts\x18\t \x01(\x0b\x32\".axbridge.routing.v1.MemberPrompts\x12\x31\n\x07profile\x18\n \x01(\x0b\x32 .axbridge.routing.v1.CallProfile\x12.\n\nnot_before\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\r \x01(\x03\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07one_way\x18\x10 \x01(\x08\"\xad\x01\n\rMemberPrompts\x12\x32\n\ranswer_prompt\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt\x12\x36\n\x11\x64isconnect_prompt\x18\x02 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt\x12\x30\n\x0b\x66\x61il_prompt\x18\x03 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt*V\n\x0b\x42indingKind\x12\x1c\n\x18\x42INDING_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42INDING_KIND_AXB\x10\x01\x12\x13\n\x0f\x42INDING_KIND_AX\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!axbridge/routing/v1/binding.proto\x12\x13\x61xbridge.routing.v1\x1a&axbridge/routing/v1/call_profile.proto\x1a axbridge/routing/v1/prompt.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x06\n\x07\x42inding\x12\x12\n\nbinding_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.BindingKind\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12\x10\n\x08\x61_number\x18\x05 \x01(\t\x12\x10\n\x08\x62_number\x18\x06 \x01(\t\x12\x17\n\x0f\x63\x61llback_number\x18\x07 \x01(\t\x12\x16\n\x0e\x64isplay_number\x18\x08 \x01(\t\x12:\n\x0emember_prompts\x18\t \x01(\x0b\x32\".axbridge.routing.v1.MemberPrompts\x12\x31\n\x07profile\x18\n \x01(\x0b\x32 .axbridge.routing.v1.CallProfile\x12.\n\nnot_before\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\r \x01(\x03\x12.\n\ncreated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07one_way\x18\x10 \x01(\x08\x12\x33\n\x07targets\x18\x11 \x03(\x0b\x32\".axbridge.routing.v1.BindingTarget\x12\x38\n\rhunt_strategy\x18\x12 \x01(\x0e\x32!.axbridge.routing.v1.HuntStrategy\x12\x13\n\x0bmax_members\x18\x13 \x01(\r\x12\x11\n\textension\x18\x14 \x01(\t\x12\x10\n\x08y_number\x18\x15 \x01(\t\x12\x35\n\x08schedule\x18\x16 \x01(\x0b\x32#.axbridge.routing.v1.WeeklySchedule\x12\x1f\n\x17\x63\x61llback_to_last_caller\x18\x17 \x01(\x08\"s\n\rBindingTarget\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x16\n\x0e\x64isplay_number\x18\x02 \x01(\t\x12:\n\x0emember_prompts\x18\x03 \x01(\x0b\x32\".axbridge.routing.v1.MemberPrompts\"f\n\x0eWeeklySchedule\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12/\n\x05hours\x18\x02 \x03(\x0b\x32 .axbridge.routing.v1.WeeklyHours\x12\x10\n\x08holidays\x18\x03 \x03(\t\"?\n\x0bWeeklyHours\x12\x14\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\r\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"\xad\x01\n\rMemberPrompts\x12\x32\n\ranswer_prompt\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt\x12\x36\n\x11\x64isconnect_prompt\x18\x02 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt\x12\x30\n\x0b\x66\x61il_prompt\x18\x03 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt*\x8a\x01\n\x0cHuntStrategy\x12\x1d\n\x19HUNT_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18HUNT_STRATEGY_SEQUENTIAL\x10\x01\x12\x1d\n\x19HUNT_STRATEGY_ROUND_ROBIN\x10\x02\x12\x1e\n\x1aHUNT_STRATEGY_LONGEST_IDLE\x10\x03*\x99\x01\n\x0b\x42indingKind\x12\x1c\n\x18\x42INDING_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42INDING_KIND_AXB\x10\x01\x12\x13\n\x0f\x42INDING_KIND_AX\x10\x02\x12\x14\n\x10\x42INDING_KIND_AXG\x10\x03\x12\x14\n\x10\x42INDING_KIND_AXE\x10\x04\x12\x15\n\x11\x42INDING_KIND_AXYB\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.routing.v1.binding_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BINDINGKIND']._serialized_start=886
-  _globals['_BINDINGKIND']._serialized_end=972
+  _globals['_HUNTSTRATEGY']._serialized_start=1430
+  _globals['_HUNTSTRATEGY']._serialized_end=1568
+  _globals['_BINDINGKIND']._serialized_start=1571
+  _globals['_BINDINGKIND']._serialized_end=1724
   _globals['_BINDING']._serialized_start=166
-  _globals['_BINDING']._serialized_end=708
-  _globals['_MEMBERPROMPTS']._serialized_start=711
-  _globals['_MEMBERPROMPTS']._serialized_end=884
+  _globals['_BINDING']._serialized_end=965
+  _globals['_BINDINGTARGET']._serialized_start=967
+  _globals['_BINDINGTARGET']._serialized_end=1082
+  _globals['_WEEKLYSCHEDULE']._serialized_start=1084
+  _globals['_WEEKLYSCHEDULE']._serialized_end=1186
+  _globals['_WEEKLYHOURS']._serialized_start=1188
+  _globals['_WEEKLYHOURS']._serialized_end=1251
+  _globals['_MEMBERPROMPTS']._serialized_start=1254
+  _globals['_MEMBERPROMPTS']._serialized_end=1427
 # @@protoc_insertion_point(module_scope)

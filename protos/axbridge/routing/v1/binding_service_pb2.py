@@ -24,35 +24,60 @@ _sym_db = _symbol_database.Default()
 
 from axbridge.routing.v1 import binding_pb2 as axbridge_dot_routing_dot_v1_dot_binding__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)axbridge/routing/v1/binding_service.proto\x12\x13\x61xbridge.routing.v1\x1a!axbridge/routing/v1/binding.proto\x1a google/protobuf/field_mask.proto\"E\n\x14\x43reateBindingRequest\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\"F\n\x15\x43reateBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\":\n\x11GetBindingRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\"C\n\x12GetBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\"v\n\x13ListBindingsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\raccess_number\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"_\n\x14ListBindingsResponse\x12.\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x14UpdateBindingRequest\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\"F\n\x15UpdateBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\"X\n\x14\x44\x65leteBindingRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\"\x17\n\x15\x44\x65leteBindingResponse2\x8c\x04\n\x0e\x42indingService\x12\x66\n\rCreateBinding\x12).axbridge.routing.v1.CreateBindingRequest\x1a*.axbridge.routing.v1.CreateBindingResponse\x12]\n\nGetBinding\x12&.axbridge.routing.v1.GetBindingRequest\x1a\'.axbridge.routing.v1.GetBindingResponse\x12\x63\n\x0cListBindings\x12(.axbridge.routing.v1.ListBindingsRequest\x1a).axbridge.routing.v1.ListBindingsResponse\x12\x66\n\rUpdateBinding\x12).axbridge.routing.v1.UpdateBindingRequest\x1a*.axbridge.routing.v1.UpdateBindingResponse\x12\x66\n\rDeleteBinding\x12).axbridge.routing.v1.DeleteBindingRequest\x1a*.axbridge.routing.v1.DeleteBindingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)axbridge/routing/v1/binding_service.proto\x12\x13\x61xbridge.routing.v1\x1a!axbridge/routing/v1/binding.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x14\x43reateBindingRequest\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"F\n\x15\x43reateBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\":\n\x11GetBindingRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\"C\n\x12GetBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\"\xa8\x01\n\x13ListBindingsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x15\n\raccess_number\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32!.axbridge.routing.v1.BindingState\"_\n\x14ListBindingsResponse\x12.\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x14UpdateBindingRequest\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"F\n\x15UpdateBindingResponse\x12-\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\"l\n\x14\x44\x65leteBindingRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x17\n\x15\x44\x65leteBindingResponse\"|\n\x15ImportBindingsRequest\x12\x33\n\x07options\x18\x01 \x01(\x0b\x32\".axbridge.routing.v1.ImportOptions\x12.\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x1c.axbridge.routing.v1.Binding\"W\n\rImportOptions\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61tomic\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"L\n\x16ImportBindingsResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.axbridge.routing.v1.ImportResult\"M\n\x0cImportResult\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x12\n\nbinding_id\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"A\n\x14WatchBindingsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\"L\n\x15WatchBindingsResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".axbridge.routing.v1.BindingChange\"\xb6\x01\n\rBindingChange\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x34\n\x04type\x18\x02 \x01(\x0e\x32&.axbridge.routing.v1.BindingChangeType\x12-\n\x07\x62inding\x18\x03 \x01(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12.\n\nchanged_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x17ListAuditEntriesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x11\n\tobject_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x18ListAuditEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.axbridge.routing.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb5\x01\n\nAuditEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x11\n\tobject_id\x18\x05 \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\x06 \x01(\t\x12\x12\n\nafter_json\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t*\x7f\n\x0c\x42indingState\x12\x1d\n\x19\x42INDING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42INDING_STATE_IN_FORCE\x10\x01\x12\x19\n\x15\x42INDING_STATE_PENDING\x10\x02\x12\x19\n\x15\x42INDING_STATE_EXPIRED\x10\x03*\x9b\x01\n\x11\x42indingChangeType\x12#\n\x1f\x42INDING_CHANGE_TYPE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x42INDING_CHANGE_TYPE_CREATED\x10\x01\x12\x1f\n\x1b\x42INDING_CHANGE_TYPE_UPDATED\x10\x02\x12\x1f\n\x1b\x42INDING_CHANGE_TYPE_DELETED\x10\x03\x32\xd6\x06\n\x0e\x42indingService\x12\x66\n\rCreateBinding\x12).axbridge.routing.v1.CreateBindingRequest\x1a*.axbridge.routing.v1.CreateBindingResponse\x12]\n\nGetBinding\x12&.axbridge.routing.v1.GetBindingRequest\x1a\'.axbridge.routing.v1.GetBindingResponse\x12\x63\n\x0cListBindings\x12(.axbridge.routing.v1.ListBindingsRequest\x1a).axbridge.routing.v1.ListBindingsResponse\x12\x66\n\rUpdateBinding\x12).axbridge.routing.v1.UpdateBindingRequest\x1a*.axbridge.routing.v1.UpdateBindingResponse\x12\x66\n\rDeleteBinding\x12).axbridge.routing.v1.DeleteBindingRequest\x1a*.axbridge.routing.v1.DeleteBindingResponse\x12m\n\x0eImportBindings\x12*.axbridge.routing.v1.ImportBindingsRequest\x1a+.axbridge.routing.v1.ImportBindingsResponse(\x01\x30\x01\x12h\n\rWatchBindings\x12).axbridge.routing.v1.WatchBindingsRequest\x1a*.axbridge.routing.v1.WatchBindingsResponse0\x01\x12o\n\x10ListAuditEntries\x12,.axbridge.routing.v1.ListAuditEntriesRequest\x1a-.axbridge.routing.v1.ListAuditEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.routing.v1.binding_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEBINDINGREQUEST']._serialized_start=135
-  _globals['_CREATEBINDINGREQUEST']._serialized_end=204
-  _globals['_CREATEBINDINGRESPONSE']._serialized_start=206
-  _globals['_CREATEBINDINGRESPONSE']._serialized_end=276
-  _globals['_GETBINDINGREQUEST']._serialized_start=278
-  _globals['_GETBINDINGREQUEST']._serialized_end=336
-  _globals['_GETBINDINGRESPONSE']._serialized_start=338
-  _globals['_GETBINDINGRESPONSE']._serialized_end=405
-  _globals['_LISTBINDINGSREQUEST']._serialized_start=407
-  _globals['_LISTBINDINGSREQUEST']._serialized_end=525
-  _globals['_LISTBINDINGSRESPONSE']._serialized_start=527
-  _globals['_LISTBINDINGSRESPONSE']._serialized_end=622
-  _globals['_UPDATEBINDINGREQUEST']._serialized_start=625
-  _globals['_UPDATEBINDINGREQUEST']._serialized_end=770
-  _globals['_UPDATEBINDINGRESPONSE']._serialized_start=772
-  _globals['_UPDATEBINDINGRESPONSE']._serialized_end=842
-  _globals['_DELETEBINDINGREQUEST']._serialized_start=844
-  _globals['_DELETEBINDINGREQUEST']._serialized_end=932
-  _globals['_DELETEBINDINGRESPONSE']._serialized_start=934
-  _globals['_DELETEBINDINGRESPONSE']._serialized_end=957
-  _globals['_BINDINGSERVICE']._serialized_start=960
-  _globals['_BINDINGSERVICE']._serialized_end=1484
+  _globals['_BINDINGSTATE']._serialized_start=2196
+  _globals['_BINDINGSTATE']._serialized_end=2323
+  _globals['_BINDINGCHANGETYPE']._serialized_start=2326
+  _globals['_BINDINGCHANGETYPE']._serialized_end=2481
+  _globals['_CREATEBINDINGREQUEST']._serialized_start=168
+  _globals['_CREATEBINDINGREQUEST']._serialized_end=257
+  _globals['_CREATEBINDINGRESPONSE']._serialized_start=259
+  _globals['_CREATEBINDINGRESPONSE']._serialized_end=329
+  _globals['_GETBINDINGREQUEST']._serialized_start=331
+  _globals['_GETBINDINGREQUEST']._serialized_end=389
+  _globals['_GETBINDINGRESPONSE']._serialized_start=391
+  _globals['_GETBINDINGRESPONSE']._serialized_end=458
+  _globals['_LISTBINDINGSREQUEST']._serialized_start=461
+  _globals['_LISTBINDINGSREQUEST']._serialized_end=629
+  _globals['_LISTBINDINGSRESPONSE']._serialized_start=631
+  _globals['_LISTBINDINGSRESPONSE']._serialized_end=726
+  _globals['_UPDATEBINDINGREQUEST']._serialized_start=729
+  _globals['_UPDATEBINDINGREQUEST']._serialized_end=894
+  _globals['_UPDATEBINDINGRESPONSE']._serialized_start=896
+  _globals['_UPDATEBINDINGRESPONSE']._serialized_end=966
+  _globals['_DELETEBINDINGREQUEST']._serialized_start=968
+  _globals['_DELETEBINDINGREQUEST']._serialized_end=1076
+  _globals['_DELETEBINDINGRESPONSE']._serialized_start=1078
+  _globals['_DELETEBINDINGRESPONSE']._serialized_end=1101
+  _globals['_IMPORTBINDINGSREQUEST']._serialized_start=1103
+  _globals['_IMPORTBINDINGSREQUEST']._serialized_end=1227
+  _globals['_IMPORTOPTIONS']._serialized_start=1229
+  _globals['_IMPORTOPTIONS']._serialized_end=1316
+  _globals['_IMPORTBINDINGSRESPONSE']._serialized_start=1318
+  _globals['_IMPORTBINDINGSRESPONSE']._serialized_end=1394
+  _globals['_IMPORTRESULT']._serialized_start=1396
+  _globals['_IMPORTRESULT']._serialized_end=1473
+  _globals['_WATCHBINDINGSREQUEST']._serialized_start=1475
+  _globals['_WATCHBINDINGSREQUEST']._serialized_end=1540
+  _globals['_WATCHBINDINGSRESPONSE']._serialized_start=1542
+  _globals['_WATCHBINDINGSRESPONSE']._serialized_end=1618
+  _globals['_BINDINGCHANGE']._serialized_start=1621
+  _globals['_BINDINGCHANGE']._serialized_end=1803
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=1805
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=1907
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=1909
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=2010
+  _globals['_AUDITENTRY']._serialized_start=2013
+  _globals['_AUDITENTRY']._serialized_end=2194
+  _globals['_BINDINGSERVICE']._serialized_start=2484
+  _globals['_BINDINGSERVICE']._serialized_end=3338
 # @@protoc_insertion_point(module_scope)

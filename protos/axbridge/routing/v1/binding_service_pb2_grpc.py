@@ -62,6 +62,21 @@ class BindingServiceStub:
                 request_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingRequest.SerializeToString,
                 response_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingResponse.FromString,
                 _registered_method=True)
+        self.ImportBindings = channel.stream_stream(
+                '/axbridge.routing.v1.BindingService/ImportBindings',
+                request_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsRequest.SerializeToString,
+                response_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsResponse.FromString,
+                _registered_method=True)
+        self.WatchBindings = channel.unary_stream(
+                '/axbridge.routing.v1.BindingService/WatchBindings',
+                request_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsRequest.SerializeToString,
+                response_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/axbridge.routing.v1.BindingService/ListAuditEntries',
+                request_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class BindingServiceServicer:
@@ -106,6 +121,27 @@ class BindingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportBindings(self, request_iterator, context):
+        """Import creates many bindings, 100,000 in a minute or more. Results come as the rows are dealt with, in their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchBindings(self, request, context):
+        """Watch follows a tenant's bindings: every change after a position, then new ones as they are made, until cut.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """ListAuditEntries returns who changed what, newest first, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BindingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +169,21 @@ def add_BindingServiceServicer_to_server(servicer, server):
                     servicer.DeleteBinding,
                     request_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingRequest.FromString,
                     response_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingResponse.SerializeToString,
+            ),
+            'ImportBindings': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportBindings,
+                    request_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsRequest.FromString,
+                    response_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsResponse.SerializeToString,
+            ),
+            'WatchBindings': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchBindings,
+                    request_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsRequest.FromString,
+                    response_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -273,6 +324,87 @@ class BindingService:
             '/axbridge.routing.v1.BindingService/DeleteBinding',
             axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingRequest.SerializeToString,
             axbridge_dot_routing_dot_v1_dot_binding__service__pb2.DeleteBindingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportBindings(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/axbridge.routing.v1.BindingService/ImportBindings',
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsRequest.SerializeToString,
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ImportBindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchBindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/axbridge.routing.v1.BindingService/WatchBindings',
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsRequest.SerializeToString,
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.WatchBindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/axbridge.routing.v1.BindingService/ListAuditEntries',
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            axbridge_dot_routing_dot_v1_dot_binding__service__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,12 @@ class BindingServiceStub:
     """Update changes the fields that the mask names. ABORTED: the expected revision is no longer the current one."""
     DeleteBinding: _grpc.UnaryUnaryMultiCallable[_binding_service_pb2.DeleteBindingRequest, _binding_service_pb2.DeleteBindingResponse]
     """Delete ends a binding. A query that begins after the acknowledgement never answers from it."""
+    ImportBindings: _grpc.StreamStreamMultiCallable[_binding_service_pb2.ImportBindingsRequest, _binding_service_pb2.ImportBindingsResponse]
+    """Import creates many bindings, 100,000 in a minute or more. Results come as the rows are dealt with, in their order."""
+    WatchBindings: _grpc.UnaryStreamMultiCallable[_binding_service_pb2.WatchBindingsRequest, _binding_service_pb2.WatchBindingsResponse]
+    """Watch follows a tenant's bindings: every change after a position, then new ones as they are made, until cut."""
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_binding_service_pb2.ListAuditEntriesRequest, _binding_service_pb2.ListAuditEntriesResponse]
+    """ListAuditEntries returns who changed what, newest first, in pages."""
 
 @_typing.type_check_only
 class BindingServiceAsyncStub(BindingServiceStub):
@@ -69,6 +75,12 @@ class BindingServiceAsyncStub(BindingServiceStub):
     """Update changes the fields that the mask names. ABORTED: the expected revision is no longer the current one."""
     DeleteBinding: _aio.UnaryUnaryMultiCallable[_binding_service_pb2.DeleteBindingRequest, _binding_service_pb2.DeleteBindingResponse]  # type: ignore[assignment]
     """Delete ends a binding. A query that begins after the acknowledgement never answers from it."""
+    ImportBindings: _aio.StreamStreamMultiCallable[_binding_service_pb2.ImportBindingsRequest, _binding_service_pb2.ImportBindingsResponse]  # type: ignore[assignment]
+    """Import creates many bindings, 100,000 in a minute or more. Results come as the rows are dealt with, in their order."""
+    WatchBindings: _aio.UnaryStreamMultiCallable[_binding_service_pb2.WatchBindingsRequest, _binding_service_pb2.WatchBindingsResponse]  # type: ignore[assignment]
+    """Watch follows a tenant's bindings: every change after a position, then new ones as they are made, until cut."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_binding_service_pb2.ListAuditEntriesRequest, _binding_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """ListAuditEntries returns who changed what, newest first, in pages."""
 
 class BindingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Management of number relationships, for an enterprise's internal systems.
@@ -117,5 +129,29 @@ class BindingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_binding_service_pb2.DeleteBindingResponse, _abc.Awaitable[_binding_service_pb2.DeleteBindingResponse]]:
         """Delete ends a binding. A query that begins after the acknowledgement never answers from it."""
+
+    @_abc_1.abstractmethod
+    def ImportBindings(
+        self,
+        request_iterator: _MaybeAsyncIterator[_binding_service_pb2.ImportBindingsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_binding_service_pb2.ImportBindingsResponse], _abc.AsyncIterator[_binding_service_pb2.ImportBindingsResponse]]:
+        """Import creates many bindings, 100,000 in a minute or more. Results come as the rows are dealt with, in their order."""
+
+    @_abc_1.abstractmethod
+    def WatchBindings(
+        self,
+        request: _binding_service_pb2.WatchBindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_binding_service_pb2.WatchBindingsResponse], _abc.AsyncIterator[_binding_service_pb2.WatchBindingsResponse]]:
+        """Watch follows a tenant's bindings: every change after a position, then new ones as they are made, until cut."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _binding_service_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_binding_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_binding_service_pb2.ListAuditEntriesResponse]]:
+        """ListAuditEntries returns who changed what, newest first, in pages."""
 
 def add_BindingServiceServicer_to_server(servicer: BindingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

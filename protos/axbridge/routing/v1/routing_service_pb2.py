@@ -22,31 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from axbridge.routing.v1 import binding_pb2 as axbridge_dot_routing_dot_v1_dot_binding__pb2
 from axbridge.routing.v1 import decision_pb2 as axbridge_dot_routing_dot_v1_dot_decision__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)axbridge/routing/v1/routing_service.proto\x12\x13\x61xbridge.routing.v1\x1a\"axbridge/routing/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\x13ResolveBatchRequest\x12\x32\n\x07queries\x18\x01 \x03(\x0b\x32!.axbridge.routing.v1.ResolveQuery\"\x96\x01\n\x0cResolveQuery\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61lling_number\x18\x03 \x01(\t\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\x1b\n\x13\x62udget_milliseconds\x18\x06 \x01(\r\"M\n\x14ResolveBatchResponse\x12\x35\n\tdecisions\x18\x01 \x03(\x0b\x32\".axbridge.routing.v1.RouteDecision\"\x8e\x01\n\x0e\x45xplainRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61lling_number\x18\x02 \x01(\t\x12\x15\n\raccess_number\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsession_id\x18\x05 \x01(\t\"\xd7\x01\n\x0f\x45xplainResponse\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".axbridge.routing.v1.RouteDecision\x12\x37\n\nconsidered\x18\x02 \x03(\x0b\x32#.axbridge.routing.v1.ConsideredRule\x12\x16\n\x0e\x63\x61lling_number\x18\x03 \x01(\t\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x0e\x43onsideredRule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\x12\x31\n\x07outcome\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.RuleOutcome\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*y\n\x0bRuleOutcome\x12\x1c\n\x18RULE_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13RULE_OUTCOME_PASSED\x10\x01\x12\x18\n\x14RULE_OUTCOME_DECIDED\x10\x02\x12\x19\n\x15RULE_OUTCOME_REJECTED\x10\x03\x32\xcb\x01\n\x0eRoutingService\x12\x63\n\x0cResolveBatch\x12(.axbridge.routing.v1.ResolveBatchRequest\x1a).axbridge.routing.v1.ResolveBatchResponse\x12T\n\x07\x45xplain\x12#.axbridge.routing.v1.ExplainRequest\x1a$.axbridge.routing.v1.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)axbridge/routing/v1/routing_service.proto\x12\x13\x61xbridge.routing.v1\x1a!axbridge/routing/v1/binding.proto\x1a\"axbridge/routing/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\x13ResolveBatchRequest\x12\x32\n\x07queries\x18\x01 \x03(\x0b\x32!.axbridge.routing.v1.ResolveQuery\"\x96\x01\n\x0cResolveQuery\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61lling_number\x18\x03 \x01(\t\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\x1b\n\x13\x62udget_milliseconds\x18\x06 \x01(\r\"M\n\x14ResolveBatchResponse\x12\x35\n\tdecisions\x18\x01 \x03(\x0b\x32\".axbridge.routing.v1.RouteDecision\"\x8e\x01\n\x0e\x45xplainRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61lling_number\x18\x02 \x01(\t\x12\x15\n\raccess_number\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsession_id\x18\x05 \x01(\t\"\xd7\x01\n\x0f\x45xplainResponse\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".axbridge.routing.v1.RouteDecision\x12\x37\n\nconsidered\x18\x02 \x03(\x0b\x32#.axbridge.routing.v1.ConsideredRule\x12\x16\n\x0e\x63\x61lling_number\x18\x03 \x01(\t\x12\x15\n\raccess_number\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x0e\x43onsideredRule\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x12\n\nbinding_id\x18\x02 \x01(\t\x12\x31\n\x07outcome\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.RuleOutcome\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x7f\n\x13ShadowReplayRequest\x12\x35\n\x08proposal\x18\x01 \x01(\x0b\x32#.axbridge.routing.v1.ShadowProposal\x12\x31\n\x07queries\x18\x02 \x03(\x0b\x32 .axbridge.routing.v1.ShadowQuery\"p\n\x0eShadowProposal\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12.\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x1c.axbridge.routing.v1.Binding\x12\x1b\n\x13\x64\x65leted_binding_ids\x18\x03 \x03(\t\"x\n\x0bShadowQuery\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61lling_number\x18\x02 \x01(\t\x12\x15\n\raccess_number\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x14ShadowReplayResponse\x12:\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32%.axbridge.routing.v1.ShadowDifference\x12\x0f\n\x07queries\x18\x02 \x01(\x03\"\xae\x01\n\x10ShadowDifference\x12/\n\x05query\x18\x01 \x01(\x0b\x32 .axbridge.routing.v1.ShadowQuery\x12\x33\n\x07present\x18\x02 \x01(\x0b\x32\".axbridge.routing.v1.RouteDecision\x12\x34\n\x08proposed\x18\x03 \x01(\x0b\x32\".axbridge.routing.v1.RouteDecision*y\n\x0bRuleOutcome\x12\x1c\n\x18RULE_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13RULE_OUTCOME_PASSED\x10\x01\x12\x18\n\x14RULE_OUTCOME_DECIDED\x10\x02\x12\x19\n\x15RULE_OUTCOME_REJECTED\x10\x03\x32\xb4\x02\n\x0eRoutingService\x12\x63\n\x0cResolveBatch\x12(.axbridge.routing.v1.ResolveBatchRequest\x1a).axbridge.routing.v1.ResolveBatchResponse\x12T\n\x07\x45xplain\x12#.axbridge.routing.v1.ExplainRequest\x1a$.axbridge.routing.v1.ExplainResponse\x12g\n\x0cShadowReplay\x12(.axbridge.routing.v1.ShadowReplayRequest\x1a).axbridge.routing.v1.ShadowReplayResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.routing.v1.routing_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RULEOUTCOME']._serialized_start=924
-  _globals['_RULEOUTCOME']._serialized_end=1045
-  _globals['_RESOLVEBATCHREQUEST']._serialized_start=135
-  _globals['_RESOLVEBATCHREQUEST']._serialized_end=208
-  _globals['_RESOLVEQUERY']._serialized_start=211
-  _globals['_RESOLVEQUERY']._serialized_end=361
-  _globals['_RESOLVEBATCHRESPONSE']._serialized_start=363
-  _globals['_RESOLVEBATCHRESPONSE']._serialized_end=440
-  _globals['_EXPLAINREQUEST']._serialized_start=443
-  _globals['_EXPLAINREQUEST']._serialized_end=585
-  _globals['_EXPLAINRESPONSE']._serialized_start=588
-  _globals['_EXPLAINRESPONSE']._serialized_end=803
-  _globals['_CONSIDEREDRULE']._serialized_start=805
-  _globals['_CONSIDEREDRULE']._serialized_end=922
-  _globals['_ROUTINGSERVICE']._serialized_start=1048
-  _globals['_ROUTINGSERVICE']._serialized_end=1251
+  _globals['_RULEOUTCOME']._serialized_start=1602
+  _globals['_RULEOUTCOME']._serialized_end=1723
+  _globals['_RESOLVEBATCHREQUEST']._serialized_start=170
+  _globals['_RESOLVEBATCHREQUEST']._serialized_end=243
+  _globals['_RESOLVEQUERY']._serialized_start=246
+  _globals['_RESOLVEQUERY']._serialized_end=396
+  _globals['_RESOLVEBATCHRESPONSE']._serialized_start=398
+  _globals['_RESOLVEBATCHRESPONSE']._serialized_end=475
+  _globals['_EXPLAINREQUEST']._serialized_start=478
+  _globals['_EXPLAINREQUEST']._serialized_end=620
+  _globals['_EXPLAINRESPONSE']._serialized_start=623
+  _globals['_EXPLAINRESPONSE']._serialized_end=838
+  _globals['_CONSIDEREDRULE']._serialized_start=840
+  _globals['_CONSIDEREDRULE']._serialized_end=957
+  _globals['_SHADOWREPLAYREQUEST']._serialized_start=959
+  _globals['_SHADOWREPLAYREQUEST']._serialized_end=1086
+  _globals['_SHADOWPROPOSAL']._serialized_start=1088
+  _globals['_SHADOWPROPOSAL']._serialized_end=1200
+  _globals['_SHADOWQUERY']._serialized_start=1202
+  _globals['_SHADOWQUERY']._serialized_end=1322
+  _globals['_SHADOWREPLAYRESPONSE']._serialized_start=1324
+  _globals['_SHADOWREPLAYRESPONSE']._serialized_end=1423
+  _globals['_SHADOWDIFFERENCE']._serialized_start=1426
+  _globals['_SHADOWDIFFERENCE']._serialized_end=1600
+  _globals['_ROUTINGSERVICE']._serialized_start=1726
+  _globals['_ROUTINGSERVICE']._serialized_end=2034
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,11 @@ class RoutingServiceStub:
                 request_serializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.ShadowReplay = channel.stream_stream(
+                '/axbridge.routing.v1.RoutingService/ShadowReplay',
+                request_serializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayRequest.SerializeToString,
+                response_deserializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayResponse.FromString,
+                _registered_method=True)
 
 
 class RoutingServiceServicer:
@@ -68,6 +73,14 @@ class RoutingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShadowReplay(self, request_iterator, context):
+        """ShadowReplay decides queries of the past against the present bindings and against these with a proposal applied, and
+        returns those whose answers would differ. Nothing is changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RoutingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +93,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainRequest.FromString,
                     response_serializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainResponse.SerializeToString,
+            ),
+            'ShadowReplay': grpc.stream_stream_rpc_method_handler(
+                    servicer.ShadowReplay,
+                    request_deserializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayRequest.FromString,
+                    response_serializer=axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +156,33 @@ class RoutingService:
             '/axbridge.routing.v1.RoutingService/Explain',
             axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainRequest.SerializeToString,
             axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShadowReplay(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/axbridge.routing.v1.RoutingService/ShadowReplay',
+            axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayRequest.SerializeToString,
+            axbridge_dot_routing_dot_v1_dot_routing__service__pb2.ShadowReplayResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class RoutingServiceStub:
     """
     Explain: _grpc.UnaryUnaryMultiCallable[_routing_service_pb2.ExplainRequest, _routing_service_pb2.ExplainResponse]
     """Explain decides one query and shows every rule that was considered. NOT_FOUND: no such tenant."""
+    ShadowReplay: _grpc.StreamStreamMultiCallable[_routing_service_pb2.ShadowReplayRequest, _routing_service_pb2.ShadowReplayResponse]
+    """ShadowReplay decides queries of the past against the present bindings and against these with a proposal applied, and
+    returns those whose answers would differ. Nothing is changed.
+    """
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
@@ -55,6 +59,10 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """
     Explain: _aio.UnaryUnaryMultiCallable[_routing_service_pb2.ExplainRequest, _routing_service_pb2.ExplainResponse]  # type: ignore[assignment]
     """Explain decides one query and shows every rule that was considered. NOT_FOUND: no such tenant."""
+    ShadowReplay: _aio.StreamStreamMultiCallable[_routing_service_pb2.ShadowReplayRequest, _routing_service_pb2.ShadowReplayResponse]  # type: ignore[assignment]
+    """ShadowReplay decides queries of the past against the present bindings and against these with a proposal applied, and
+    returns those whose answers would differ. Nothing is changed.
+    """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers the platform's queries. Any replica answers any query; resolving changes nothing, so that a query may be
@@ -78,5 +86,15 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_service_pb2.ExplainResponse, _abc.Awaitable[_routing_service_pb2.ExplainResponse]]:
         """Explain decides one query and shows every rule that was considered. NOT_FOUND: no such tenant."""
+
+    @_abc_1.abstractmethod
+    def ShadowReplay(
+        self,
+        request_iterator: _MaybeAsyncIterator[_routing_service_pb2.ShadowReplayRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_routing_service_pb2.ShadowReplayResponse], _abc.AsyncIterator[_routing_service_pb2.ShadowReplayResponse]]:
+        """ShadowReplay decides queries of the past against the present bindings and against these with a proposal applied, and
+        returns those whose answers would differ. Nothing is changed.
+        """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

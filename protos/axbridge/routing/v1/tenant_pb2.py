@@ -26,7 +26,7 @@ from axbridge.routing.v1 import call_profile_pb2 as axbridge_dot_routing_dot_v1_
 from axbridge.routing.v1 import prompt_pb2 as axbridge_dot_routing_dot_v1_dot_prompt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n axbridge/routing/v1/tenant.proto\x12\x13\x61xbridge.routing.v1\x1a&axbridge/routing/v1/call_profile.proto\x1a axbridge/routing/v1/prompt.proto\"\xe1\x03\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12:\n\x0eresponse_style\x18\x03 \x01(\x0b\x32\".axbridge.routing.v1.ResponseStyle\x12\x16\n\x0e\x64\x65\x66\x61ult_region\x18\x04 \x01(\t\x12:\n\x0e\x64ialing_format\x18\x05 \x01(\x0e\x32\".axbridge.routing.v1.DialingFormat\x12\x39\n\x0f\x64\x65\x66\x61ult_profile\x18\x06 \x01(\x0b\x32 .axbridge.routing.v1.CallProfile\x12H\n\x0f\x66\x61ilure_prompts\x18\x07 \x03(\x0b\x32/.axbridge.routing.v1.Tenant.FailurePromptsEntry\x12\x14\n\x0c\x63\x61llback_url\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\x1d\n\x15local_mobile_prefixes\x18\n \x03(\t\x1aR\n\x13\x46\x61ilurePromptsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt:\x02\x38\x01\"\x96\x01\n\rResponseStyle\x12\x10\n\x08xml_root\x18\x01 \x01(\t\x12;\n\x0fjson_list_style\x18\x02 \x01(\x0e\x32\".axbridge.routing.v1.JsonListStyle\x12\x36\n\x0cprompt_style\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.PromptStyle*h\n\rJsonListStyle\x12\x1f\n\x1bJSON_LIST_STYLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17JSON_LIST_STYLE_WRAPPED\x10\x01\x12\x19\n\x15JSON_LIST_STYLE_PLAIN\x10\x02*^\n\x0bPromptStyle\x12\x1c\n\x18PROMPT_STYLE_UNSPECIFIED\x10\x00\x12\x18\n\x14PROMPT_STYLE_ESCAPED\x10\x01\x12\x17\n\x13PROMPT_STYLE_NESTED\x10\x02*\x96\x01\n\rDialingFormat\x12\x1e\n\x1a\x44IALING_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IALING_FORMAT_NATIONAL\x10\x01\x12\x17\n\x13\x44IALING_FORMAT_E164\x10\x02\x12/\n+DIALING_FORMAT_ZERO_BEFORE_NON_LOCAL_MOBILE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n axbridge/routing/v1/tenant.proto\x12\x13\x61xbridge.routing.v1\x1a&axbridge/routing/v1/call_profile.proto\x1a axbridge/routing/v1/prompt.proto\"\xa3\x04\n\x06Tenant\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12:\n\x0eresponse_style\x18\x03 \x01(\x0b\x32\".axbridge.routing.v1.ResponseStyle\x12\x16\n\x0e\x64\x65\x66\x61ult_region\x18\x04 \x01(\t\x12:\n\x0e\x64ialing_format\x18\x05 \x01(\x0e\x32\".axbridge.routing.v1.DialingFormat\x12\x39\n\x0f\x64\x65\x66\x61ult_profile\x18\x06 \x01(\x0b\x32 .axbridge.routing.v1.CallProfile\x12H\n\x0f\x66\x61ilure_prompts\x18\x07 \x03(\x0b\x32/.axbridge.routing.v1.Tenant.FailurePromptsEntry\x12\x14\n\x0c\x63\x61llback_url\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\x1d\n\x15local_mobile_prefixes\x18\n \x03(\t\x12\x17\n\x0f\x66\x61llback_number\x18\x0b \x01(\t\x12\'\n\x1f\x66oreign_display_numbers_allowed\x18\x0c \x01(\x08\x1aR\n\x13\x46\x61ilurePromptsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.axbridge.routing.v1.Prompt:\x02\x38\x01\"\x96\x01\n\rResponseStyle\x12\x10\n\x08xml_root\x18\x01 \x01(\t\x12;\n\x0fjson_list_style\x18\x02 \x01(\x0e\x32\".axbridge.routing.v1.JsonListStyle\x12\x36\n\x0cprompt_style\x18\x03 \x01(\x0e\x32 .axbridge.routing.v1.PromptStyle*h\n\rJsonListStyle\x12\x1f\n\x1bJSON_LIST_STYLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17JSON_LIST_STYLE_WRAPPED\x10\x01\x12\x19\n\x15JSON_LIST_STYLE_PLAIN\x10\x02*^\n\x0bPromptStyle\x12\x1c\n\x18PROMPT_STYLE_UNSPECIFIED\x10\x00\x12\x18\n\x14PROMPT_STYLE_ESCAPED\x10\x01\x12\x17\n\x13PROMPT_STYLE_NESTED\x10\x02*\x96\x01\n\rDialingFormat\x12\x1e\n\x1a\x44IALING_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IALING_FORMAT_NATIONAL\x10\x01\x12\x17\n\x13\x44IALING_FORMAT_E164\x10\x02\x12/\n+DIALING_FORMAT_ZERO_BEFORE_NON_LOCAL_MOBILE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TENANT_FAILUREPROMPTSENTRY']._loaded_options = None
   _globals['_TENANT_FAILUREPROMPTSENTRY']._serialized_options = b'8\001'
-  _globals['_JSONLISTSTYLE']._serialized_start=768
-  _globals['_JSONLISTSTYLE']._serialized_end=872
-  _globals['_PROMPTSTYLE']._serialized_start=874
-  _globals['_PROMPTSTYLE']._serialized_end=968
-  _globals['_DIALINGFORMAT']._serialized_start=971
-  _globals['_DIALINGFORMAT']._serialized_end=1121
+  _globals['_JSONLISTSTYLE']._serialized_start=834
+  _globals['_JSONLISTSTYLE']._serialized_end=938
+  _globals['_PROMPTSTYLE']._serialized_start=940
+  _globals['_PROMPTSTYLE']._serialized_end=1034
+  _globals['_DIALINGFORMAT']._serialized_start=1037
+  _globals['_DIALINGFORMAT']._serialized_end=1187
   _globals['_TENANT']._serialized_start=132
-  _globals['_TENANT']._serialized_end=613
-  _globals['_TENANT_FAILUREPROMPTSENTRY']._serialized_start=531
-  _globals['_TENANT_FAILUREPROMPTSENTRY']._serialized_end=613
-  _globals['_RESPONSESTYLE']._serialized_start=616
-  _globals['_RESPONSESTYLE']._serialized_end=766
+  _globals['_TENANT']._serialized_end=679
+  _globals['_TENANT_FAILUREPROMPTSENTRY']._serialized_start=597
+  _globals['_TENANT_FAILUREPROMPTSENTRY']._serialized_end=679
+  _globals['_RESPONSESTYLE']._serialized_start=682
+  _globals['_RESPONSESTYLE']._serialized_end=832
 # @@protoc_insertion_point(module_scope)

@@ -39,7 +39,7 @@ DIALING_FORMAT_E164: DialingFormat
 DIALING_FORMAT_ZERO_BEFORE_NON_LOCAL_MOBILE: DialingFormat
 
 class Tenant(_message.Message):
-    __slots__ = ("tenant_id", "display_name", "response_style", "default_region", "dialing_format", "default_profile", "failure_prompts", "callback_url", "revision", "local_mobile_prefixes")
+    __slots__ = ("tenant_id", "display_name", "response_style", "default_region", "dialing_format", "default_profile", "failure_prompts", "callback_url", "revision", "local_mobile_prefixes", "fallback_number", "foreign_display_numbers_allowed")
     class FailurePromptsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,8 @@ class Tenant(_message.Message):
     CALLBACK_URL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     LOCAL_MOBILE_PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_DISPLAY_NUMBERS_ALLOWED_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     display_name: str
     response_style: ResponseStyle
@@ -67,7 +69,9 @@ class Tenant(_message.Message):
     callback_url: str
     revision: int
     local_mobile_prefixes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tenant_id: _Optional[str] = ..., display_name: _Optional[str] = ..., response_style: _Optional[_Union[ResponseStyle, _Mapping]] = ..., default_region: _Optional[str] = ..., dialing_format: _Optional[_Union[DialingFormat, str]] = ..., default_profile: _Optional[_Union[_call_profile_pb2.CallProfile, _Mapping]] = ..., failure_prompts: _Optional[_Mapping[str, _prompt_pb2.Prompt]] = ..., callback_url: _Optional[str] = ..., revision: _Optional[int] = ..., local_mobile_prefixes: _Optional[_Iterable[str]] = ...) -> None: ...
+    fallback_number: str
+    foreign_display_numbers_allowed: bool
+    def __init__(self, tenant_id: _Optional[str] = ..., display_name: _Optional[str] = ..., response_style: _Optional[_Union[ResponseStyle, _Mapping]] = ..., default_region: _Optional[str] = ..., dialing_format: _Optional[_Union[DialingFormat, str]] = ..., default_profile: _Optional[_Union[_call_profile_pb2.CallProfile, _Mapping]] = ..., failure_prompts: _Optional[_Mapping[str, _prompt_pb2.Prompt]] = ..., callback_url: _Optional[str] = ..., revision: _Optional[int] = ..., local_mobile_prefixes: _Optional[_Iterable[str]] = ..., fallback_number: _Optional[str] = ..., foreign_display_numbers_allowed: _Optional[bool] = ...) -> None: ...
 
 class ResponseStyle(_message.Message):
     __slots__ = ("xml_root", "json_list_style", "prompt_style")
