@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import phonenumbers
 
@@ -243,12 +244,19 @@ def _check_prompts(answer: Answer) -> Iterator[Finding]:
     for member in answer.members:
         prompts.extend((name, member.get(name)) for name in ("answerPrompt", "disconnectPrompt", "failPrompt"))
     for name, text in prompts:
-        if not text:
-            continue
-        try:
-            parse_prompt(text, name)
-        except InvalidArgumentError as error:
-            yield Finding(Rule.PROMPT, mask_text(error.message))
+        fault = _prompt_fault(name, text) if text else None
+        if fault is not None:
+            yield Finding(Rule.PROMPT, fault)
+
+
+# A run gets the same few prompts and callees again and again.
+@lru_cache(maxsize=1024)
+def _prompt_fault(name: str, text: str) -> str | None:
+    try:
+        parse_prompt(text, name)
+    except InvalidArgumentError as error:
+        return mask_text(error.message)
+    return None
 
 
 _FIELD_CHECKS: tuple[Callable[[Answer], Iterator[Finding]], ...] = (
@@ -286,6 +294,7 @@ def _check_expectation(answer: Answer, expectation: Expectation) -> Iterator[Fin
             yield Finding(Rule.WRONG_CALLEE, detail)
 
 
+@lru_cache(maxsize=1024)
 def _same_line(number: str, other: str, region: str) -> bool:
     """Whether two writings reach the same line. Compared with the library alone, not with our own normal form."""
     if number == other:
