@@ -117,8 +117,7 @@ def write_bill_of_materials(path: Path) -> int:
     root: dict[str, object] = {}
     for distribution in metadata.distributions():
         name, version = canonicalize_name(distribution.metadata["Name"]), distribution.version
-        fields = distribution.metadata
-        license_text = fields["License-Expression"] if "License-Expression" in fields else None
+        (license_text,) = distribution.metadata.get_all("License-Expression") or [None]
         component: dict[str, object] = {
             "type": "application" if name == ROOT else "library",
             "bom-ref": f"pkg:pypi/{name}@{version}",

@@ -13,7 +13,7 @@ _CHUNK_BYTES = 65536
 
 
 class ServiceAddress:
-    """A listening port on loopback, balanced over `endpoints`; runs in a thread of its own while the context is open."""
+    """A listening port on loopback, balanced over its endpoints. It runs in a thread while the context is open."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

@@ -1,8 +1,8 @@
 """A cluster of one node without an API server: what is rendered is run by podman, controlled by the tests.
 
 Names of Services resolve to all pods that their selector picks, ready or not; the addresses of Services that are
-reached from outside are balanced over ready pods (balancer.py). A pod is stopped the way the kubelet does it: out of the
-endpoints, its preStop hook, SIGTERM, and SIGKILL when its grace period is over, which the tests take for a failure.
+reached from outside are balanced over ready pods (balancer.py). A pod is stopped the way the kubelet does it: out of
+the endpoints, its preStop hook, SIGTERM, and SIGKILL when its grace period is over, which the tests take for a failure.
 """
 
 import json
