@@ -26,6 +26,7 @@ from routing_service.sql_store.outbox import SqlCacheOutbox
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from routing_service.sql_store.transaction import UncachedWriter, Writer
 
+
 class Cache(RouteCache, CacheFence, Protocol):
     """Both sides of a cache."""
 

@@ -17,6 +17,8 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 _PORTS = {"redis": 6379, "sentinel": 26379, "cluster": 6379}
+# Scheme to mode, and whether it is TLS.
+_SCHEMES = {mode + ending: (mode, ending == "s") for mode in _PORTS for ending in ("", "s")}
 Command = tuple[Any, ...]
 
 
@@ -40,9 +42,9 @@ def parse_redis_url(url: str, password: str | None = None, ca_file: Path | None 
     `password` stands in for one in the URL. `ca_file` holds the certificates that TLS trusts beside the system's.
     """
     parts = urlsplit(url)
-    mode = parts.scheme.removesuffix("s")
-    if mode not in _PORTS:
+    if parts.scheme not in _SCHEMES:
         raise ValueError("starts with redis://, rediss://, sentinel(s):// or cluster(s)://")
+    mode, tls = _SCHEMES[parts.scheme]
     user_info, _, hosts = parts.netloc.rpartition("@")
     username, _, url_password = user_info.partition(":")
     nodes = tuple(_node(each, _PORTS[mode]) for each in hosts.split(","))
@@ -63,7 +65,7 @@ def parse_redis_url(url: str, password: str | None = None, ca_file: Path | None 
         service=path if mode == "sentinel" else "",
         username=unquote(username) or None,
         password=password or unquote(url_password) or None,
-        tls=parts.scheme.endswith("s") and parts.scheme != mode,
+        tls=tls,
         ca_file=ca_file,
     )
 
