@@ -19,9 +19,10 @@ from gateway.handlers import CallHandler, CallLimits, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
 from gateway.readiness import Backend, Readiness, health_check
 from gateway.routing_client import RoutingClient, TenantClient
-from gateway.service import EventBudgets, EventService, QueryService
+from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.settings import GatewaySettings
 from gateway.tenants import DirectoryLimits, TenantDirectory
+from gateway.trace_sampler import TraceSampler
 from gateway.tracked_tasks import TrackedTasks
 
 NAME = "gateway"
@@ -42,15 +43,18 @@ async def serve(settings: GatewaySettings) -> int:
             clock,
         )
         decisions = DecisionBuffer(
-            DecisionClient(events, _RECORD_TIMEOUT_SECONDS), DecisionLimits(capacity=settings.max_buffered_decisions)
+            DecisionClient(events, _RECORD_TIMEOUT_SECONDS, clock),
+            DecisionLimits(capacity=settings.max_buffered_decisions),
         )
         resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), clock)
         publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), clock)
-        budgets = EventBudgets(settings.event_budget_seconds, settings.tenant_timeout_seconds)
+        sampler = TraceSampler(settings.trace_sample_ratio)
+        query_options = QueryOptions(settings.query_budget_seconds, sampler)
+        event_options = EventOptions(settings.event_budget_seconds, settings.tenant_timeout_seconds, sampler)
         tasks = TrackedTasks()
         calls = CallHandler(
-            QueryService(resolver, directory, decisions, clock, settings.query_budget_seconds),
-            EventService(publisher, directory, QuarantineClient(events), clock, budgets),
+            QueryService(resolver, directory, decisions, query_options, clock),
+            EventService(publisher, directory, QuarantineClient(events), event_options, clock),
             tasks,
             clock,
             CallLimits(settings.body_timeout_seconds, settings.event_retry_after_seconds),

@@ -25,9 +25,6 @@ from common.logs import get_logger
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# How long a batch may be away before the next one goes however small it is: longer than most are, shorter than anybody
-# notices.
-_LONG_SECONDS = 0.002
 # Expired items are answered together, so that thousands of them don't mean thousands of searches.
 _SWEEP_GAP_SECONDS = 0.005
 _log = get_logger(__name__)
@@ -39,7 +36,8 @@ class CoalescerLimits:
 
     `attempt_seconds` is the longest first attempt; after it, or when nobody could be reached, a batch is sent once more
     within its items' deadlines, and with round robin to another replica. One key may fill no more than
-    `max_queued_per_key` of the `max_queued` places.
+    `max_queued_per_key` of the `max_queued` places. After `long_flight_seconds` a batch in flight holds the next one up
+    no longer, however small that is.
     """
 
     max_batch_items: int = 256
@@ -47,6 +45,8 @@ class CoalescerLimits:
     max_queued: int = 8192
     max_queued_per_key: int = 4096
     attempt_seconds: float = 0.4
+    # Longer than most are away, shorter than anybody notices.
+    long_flight_seconds: float = 0.002
 
 
 class Waiting(Generic[Item, Result]):
@@ -148,7 +148,7 @@ class Coalescer(Generic[Item, Result]):
             self._is_flush_due = True
             asyncio.get_running_loop().call_soon(self._flush)
         elif self._late_flush is None:
-            self._late_flush = asyncio.get_running_loop().call_later(_LONG_SECONDS, self._flush)
+            self._late_flush = asyncio.get_running_loop().call_later(self._limits.long_flight_seconds, self._flush)
 
     def _flush(self) -> None:
         self._is_flush_due = False

@@ -1,5 +1,6 @@
 """Protobuf to domain and back. The only module here, but for the clients, that knows protobuf."""
 
+from functools import lru_cache
 from typing import Any
 
 from axbridge.events.v1 import event_pb2, event_service_pb2
@@ -91,13 +92,12 @@ def query_to_proto(query: Query, traceparent: str, budget_milliseconds: int) -> 
 
 def decision_from_proto(decision: decision_pb2.RouteDecision) -> RouteDecision:
     """A decision in the domain's terms. A result that this gateway does not know is an internal error: 9999."""
-    result = _RESULTS.get(decision.result, ResultCode.INTERNAL)
-    attributes = decision.attributes
+    charge_ext, attributes = _attributes(decision.attributes.SerializeToString())
     return RouteDecision(
-        result,
-        attributes.charge_ext,
+        _RESULTS.get(decision.result, ResultCode.INTERNAL),
+        charge_ext,
         tuple([_member(member) for member in decision.members]),
-        _attributes(attributes),
+        attributes,
         _style(decision.response_style) if decision.HasField("response_style") else None,
         decision.reason,
         decision.binding_id,
@@ -113,13 +113,16 @@ def _member(member: decision_pb2.RouteMember) -> Member:
     )
 
 
-def _attributes(attributes: decision_pb2.RouteAttributes) -> CallAttributes:
+@lru_cache(maxsize=4096)
+def _attributes(serialized: bytes) -> tuple[str, CallAttributes]:
+    """The billing extension and the optional fields. Most calls of a tenant share them: they are its profile."""
+    attributes = decision_pb2.RouteAttributes.FromString(serialized)
     values = {field.name: value for field, value in attributes.ListFields()}
-    values.pop("charge_ext", None)
+    charge_ext = values.pop("charge_ext", "")
     if not values:
-        return NO_ATTRIBUTES
+        return charge_ext, NO_ATTRIBUTES
     get = values.get
-    return CallAttributes(
+    return charge_ext, CallAttributes(
         get("client_id"),
         get("caller_prompt"),
         get("user_data"),
@@ -244,8 +247,8 @@ def rejected_to_proto(message: RejectedMessage) -> event_service_pb2.Quarantined
     )
 
 
-def answered_to_proto(answered: AnsweredQuery) -> event_pb2.LoggedDecision:
-    """An answered query as the call records take it."""
+def answered_to_proto(answered: AnsweredQuery, clock_origin_us: int) -> event_pb2.LoggedDecision:
+    """An answered query as the call records take it. The monotonic clock began at `clock_origin_us`, since 1970 UTC."""
     query = answered.query
     decision = answered.decision
     return event_pb2.LoggedDecision(
@@ -261,8 +264,8 @@ def answered_to_proto(answered: AnsweredQuery) -> event_pb2.LoggedDecision:
         binding_revision=decision.binding_revision,
         direction=decision.direction,
         decision_source=decision.decision_source,
-        received_at_us=answered.received_at_us,
-        took_us=answered.took_us,
+        received_at_us=clock_origin_us + round(answered.started * 1_000_000),
+        took_us=round((answered.ended - answered.started) * 1_000_000),
         max_duration_seconds=decision.attributes.max_duration_seconds or 0,
         traceparent=answered.traceparent,
         default_region=answered.default_region,

@@ -218,11 +218,11 @@ class RejectedMessage:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuery:
-    """A query and the answer that the platform was given, for the call's record."""
+    """A query and what was decided, for the call's record; from when to when, in seconds of the monotonic clock."""
 
     query: Query
     decision: RouteDecision
-    received_at_us: int
-    took_us: int
+    started: float
+    ended: float
     default_region: str = ""
     traceparent: str = ""

@@ -11,7 +11,7 @@ from axbridge.events.v1.event_service_pb2 import (
 )
 from axbridge.events.v1.event_service_pb2_grpc import EventServiceStub
 
-from common.clock import Clock
+from common.clock import Clock, to_microseconds
 from common.errors import AxbridgeError
 from common.grpc_errors import from_rpc_error
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
@@ -62,12 +62,15 @@ class QuarantineClient:
 class DecisionClient:
     """Records answered queries; a port of `gateway.ports.DecisionRecorder`."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_seconds: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, timeout_seconds: float, clock: Clock) -> None:
         self._stub = EventServiceStub(channel)
         self._timeout_seconds = timeout_seconds
+        self._clock = clock
 
     async def record(self, answered: Sequence[AnsweredQuery]) -> None:
-        request = RecordDecisionsRequest(decisions=[answered_to_proto(one) for one in answered])
+        # One look at the wall clock for all of them.
+        origin_us = to_microseconds(self._clock.now()) - int(self._clock.monotonic() * 1_000_000)
+        request = RecordDecisionsRequest(decisions=[answered_to_proto(one, origin_us) for one in answered])
         try:
             await self._stub.RecordDecisions(request, timeout=self._timeout_seconds)
         except grpc.RpcError as error:

@@ -56,8 +56,7 @@ class CallHandler:
             message = decode_request(content_type, body)
             command = message.command
             if isinstance(command, Query):
-                received_at_us = to_microseconds(self._clock.now())
-                styled = await self._queries.answer(command, started, received_at_us)
+                styled = await self._queries.answer(command, started)
                 return _response(message.form, encode_answer(message.form, styled.answer, styled.style))
             receipt = Receipt(to_microseconds(self._clock.now()), body, content_type or "")
             return await self._tasks.run(self._take(message.form, command, receipt, started))

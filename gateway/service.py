@@ -1,6 +1,5 @@
 """What the gateway does: answers queries within their budget, and takes events once they are stored."""
 
-import random
 from dataclasses import dataclass, replace
 
 from common.clock import Clock
@@ -13,7 +12,6 @@ from common.errors import (
 )
 from common.logs import get_logger
 from common.protocol_codes import ResultCode
-from common.trace_ids import traceparent_for
 from gateway.domain import (
     DEFAULT_STYLE,
     NO_ATTRIBUTES,
@@ -31,9 +29,9 @@ from gateway.domain import (
 )
 from gateway.ports import DecisionSink, EventPublisher, Quarantine, RouteResolver
 from gateway.tenants import TenantDirectory
+from gateway.trace_sampler import TraceSampler
 
 _log = get_logger(__name__)
-_SPAN_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,14 @@ class StyledAnswer:
     style: AnswerStyle
 
 
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """How long an answer may take, and which calls are traced."""
+
+    budget_seconds: float
+    sampler: TraceSampler
+
+
 class QueryService:
     """Answers queries. Whatever happens elsewhere, there is an answer when the budget is spent."""
 
@@ -52,19 +58,19 @@ class QueryService:
         resolver: RouteResolver,
         directory: TenantDirectory,
         decisions: DecisionSink,
+        options: QueryOptions,
         clock: Clock,
-        budget_seconds: float,
     ) -> None:
         self._resolver = resolver
         self._directory = directory
         self._decisions = decisions
         self._clock = clock
-        self._budget_seconds = budget_seconds
+        self._budget_seconds = options.budget_seconds
+        self._sampler = options.sampler
 
-    async def answer(self, query: Query, started: float, received_at_us: int) -> StyledAnswer:
+    async def answer(self, query: Query, started: float) -> StyledAnswer:
         """The answer to a query whose headers were read at `started`, on the monotonic clock. Raises nothing."""
-        tenant_id = query.tenant_id.strip()
-        traceparent = _traceparent(tenant_id, query.session_id)
+        traceparent = self._sampler.traceparent(query.tenant_id, query.session_id)
         try:
             decision = await self._resolver.resolve(query, traceparent, started + self._budget_seconds)
         except DeadlineExceededError:
@@ -74,14 +80,14 @@ class QueryService:
         except Exception as error:  # noqa: BLE001 - a query always gets an answer
             _log.error("a query failed unexpectedly", traceparent=traceparent, exc_info=error)
             decision = RouteDecision(ResultCode.INTERNAL, reason="internal error")
-        tenant = self._directory.known(tenant_id)
+        tenant = self._directory.known(query.tenant_id.strip())
         if decision.style is None and tenant is not None:
             decision = _as_tenant_wishes(decision, tenant)
         if decision.result is not ResultCode.UNKNOWN_TENANT:
             # Calls of enterprises that don't exist have no record: anybody could fill the store with them.
-            took_us = int((self._clock.monotonic() - started) * 1_000_000)
             region = "" if tenant is None else tenant.default_region
-            self._decisions.add(AnsweredQuery(query, decision, received_at_us, took_us, region, traceparent))
+            answered = AnsweredQuery(query, decision, started, self._clock.monotonic(), region, traceparent)
+            self._decisions.add(answered)
         return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE)
 
 
@@ -114,11 +120,12 @@ def _as_tenant_wishes(decision: RouteDecision, tenant: TenantSettings) -> RouteD
 
 
 @dataclass(frozen=True, slots=True)
-class EventBudgets:
-    """How long storing an event may take, and how much of it may go into finding its tenant."""
+class EventOptions:
+    """How long storing an event may take, how much of it may go into finding its tenant, and which calls are traced."""
 
-    total_seconds: float
+    budget_seconds: float
     tenant_seconds: float
+    sampler: TraceSampler
 
 
 class EventService:
@@ -129,14 +136,14 @@ class EventService:
         publisher: EventPublisher,
         directory: TenantDirectory,
         quarantine: Quarantine,
+        options: EventOptions,
         clock: Clock,
-        budgets: EventBudgets,
     ) -> None:
         self._publisher = publisher
         self._directory = directory
         self._quarantine = quarantine
         self._clock = clock
-        self._budgets = budgets
+        self._options = options
         self._quarantining = 0
 
     async def take(self, event: Event, receipt: Receipt, started: float) -> None:
@@ -150,7 +157,7 @@ class EventService:
         tenant = self._directory.known(tenant_id)
         if tenant is None:
             try:
-                tenant = await self._directory.find(tenant_id, self._budgets.tenant_seconds)
+                tenant = await self._directory.find(tenant_id, self._options.tenant_seconds)
             except AxbridgeError as error:
                 _log.warning("an event's enterprise can't be looked up, taking it unverified", detail=error.message)
                 event = replace(event, form_flags=(*event.form_flags, "tenant_unverified"))
@@ -158,12 +165,13 @@ class EventService:
                 if tenant is None:
                     raise NotFoundError("vccId: unknown enterprise")
         region = "" if tenant is None else tenant.default_region
-        received = ReceivedEvent(event, receipt, region, _traceparent(tenant_id, event.session_id))
-        await self._publisher.publish(received, started + self._budgets.total_seconds)
+        traceparent = self._options.sampler.traceparent(tenant_id, event.session_id)
+        received = ReceivedEvent(event, receipt, region, traceparent)
+        await self._publisher.publish(received, started + self._options.budget_seconds)
 
     async def put_away(self, message: RejectedMessage, started: float) -> None:
         """Quarantine a message, best effort: a failure is logged, not raised."""
-        left = started + self._budgets.total_seconds - self._clock.monotonic()
+        left = started + self._options.budget_seconds - self._clock.monotonic()
         if self._quarantining >= _MAX_QUARANTINING:
             _log.warning("too many messages for the quarantine at once, one is lost", reason=message.reason)
             return
@@ -178,8 +186,3 @@ class EventService:
 
 # Whoever sends rubbish must not keep the event service busy with it.
 _MAX_QUARANTINING = 64
-
-
-def _traceparent(tenant_id: str, session_id: str) -> str:
-    """The trace context of one message of a call; nothing is sampled here."""
-    return traceparent_for(tenant_id, session_id.strip(), random.getrandbits(_SPAN_BITS) or 1, sampled=False)

@@ -67,6 +67,9 @@ class GatewaySettings(BaseSettings):
         ge=1,
         description="Most answered queries that wait to be put into the call records; the oldest are dropped.",
     )
+    trace_sample_ratio: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the calls, 0 to 1, whose messages carry a trace context."
+    )
     drain_seconds: float = Field(
         default=10.0, gt=0, description="How long requests in flight may take when the gateway stops."
     )

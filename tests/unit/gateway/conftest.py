@@ -11,8 +11,9 @@ from gateway.domain import TenantSettings
 from gateway.handlers import CallHandler, CallLimits, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
 from gateway.readiness import Backend, Readiness
-from gateway.service import EventBudgets, EventService, QueryService
+from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
+from gateway.trace_sampler import TraceSampler
 from gateway.tracked_tasks import TrackedTasks
 from tests.unit.gateway.fakes import FakePublisher, FakeQuarantine, FakeResolver, FakeSink, FakeTenants
 
@@ -83,11 +84,11 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     served = Served()
-    clock = SystemClock()
+    clock, sampler = SystemClock(), TraceSampler(0)
     directory = TenantDirectory(served.tenants, DirectoryLimits(), clock)
     calls = CallHandler(
-        QueryService(served.resolver, directory, served.sink, clock, 1.0),
-        EventService(served.publisher, directory, served.quarantine, clock, EventBudgets(5.0, 1.0)),
+        QueryService(served.resolver, directory, served.sink, QueryOptions(1.0, sampler), clock),
+        EventService(served.publisher, directory, served.quarantine, EventOptions(5.0, 1.0, sampler), clock),
         served.tasks,
         clock,
         CallLimits(BODY_TIMEOUT_SECONDS, 3),

@@ -44,6 +44,7 @@ class PlayedServices(RoutingServiceServicer, TenantServiceServicer, EventService
         self.budgets: list[int] = []
         self.quarantined: list[str] = []
         self.recorded: list[str] = []
+        self.recorded_at: list[int] = []
         self.failures: list[grpc.StatusCode] = []
 
     async def _fail(self, context: grpc.aio.ServicerContext) -> None:  # type: ignore[type-arg]
@@ -101,6 +102,7 @@ class PlayedServices(RoutingServiceServicer, TenantServiceServicer, EventService
     async def RecordDecisions(self, request, context):  # type: ignore[no-untyped-def]
         await self._fail(context)
         self.recorded += [decision.session_id for decision in request.decisions]
+        self.recorded_at += [decision.received_at_us for decision in request.decisions]
         return events_pb2.RecordDecisionsResponse()
 
 
@@ -215,9 +217,10 @@ async def test_the_quarantine(channel: grpc.aio.Channel, services: PlayedService
 
 
 async def test_answered_queries(channel: grpc.aio.Channel, services: PlayedServices) -> None:
-    client = DecisionClient(channel, 5.0)
-    await client.record([AnsweredQuery(query("a"), ROUTED, 1, 1), AnsweredQuery(query("b"), ROUTED, 1, 1)])
+    client = DecisionClient(channel, 5.0, CLOCK)
+    await client.record([AnsweredQuery(query("a"), ROUTED, 1, 1), AnsweredQuery(query("b"), ROUTED, 2, 3)])
     assert services.recorded == ["a", "b"]
+    assert services.recorded_at[1] - services.recorded_at[0] == 1_000_000
     services.failures = [grpc.StatusCode.UNAVAILABLE]
     with pytest.raises(UnavailableError):
         await client.record([AnsweredQuery(query("a"), ROUTED, 1, 1)])

@@ -101,7 +101,7 @@ async def test_at_most_two_batches_fly_and_the_rest_goes_together(carrier: Carri
 
 
 async def test_a_second_batch_flies_when_it_is_as_big_as_the_first(carrier: Carrier, clock: FakeClock) -> None:
-    several = coalescer(carrier, clock)
+    several = coalescer(carrier, clock, long_flight_seconds=30)
     futures = [several.submit("t", item, FAR) for item in "abc"]
     await settle()
     for item in "de":
@@ -137,7 +137,7 @@ async def test_a_batch_that_is_away_for_long_holds_nobody_up(carrier: Carrier, c
 
 
 async def test_a_batch_is_never_too_big(carrier: Carrier, clock: FakeClock) -> None:
-    several = coalescer(carrier, clock, max_batch_items=4)
+    several = coalescer(carrier, clock, max_batch_items=4, long_flight_seconds=30)
     futures = [several.submit("t", f"i{number}", FAR) for number in range(10)]
     await settle()
     assert [len(carrier.sent(index)) for index in (0, 1)] == [4, 4]

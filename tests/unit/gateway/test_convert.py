@@ -243,11 +243,11 @@ def test_an_answered_query() -> None:
         direction="A_TO_B",
         decision_source="STORE",
     )
-    sent = answered_to_proto(AnsweredQuery(QUERY, decision, 5, 6, "CN", "00-trace"))
+    sent = answered_to_proto(AnsweredQuery(QUERY, decision, 5.0, 5.000006, "CN", "00-trace"), 1_000_000)
     assert (sent.tenant_id, sent.session_id, sent.call_id) == ("100001", "s1", "c1")
     assert (sent.calling_number, sent.access_number) == ("138 0000 1111", "02566000001")
     assert list(sent.called_numbers) == ["13900001111", "13700001111"]
     assert (sent.result, sent.reason, sent.binding_id, sent.binding_revision) == ("0000", "by a pair", "b1", 2)
     assert (sent.direction, sent.decision_source) == ("A_TO_B", "STORE")
-    assert (sent.received_at_us, sent.took_us, sent.max_duration_seconds) == (5, 6, 60)
+    assert (sent.received_at_us, sent.took_us, sent.max_duration_seconds) == (6_000_000, 6, 60)
     assert (sent.default_region, sent.traceparent) == ("CN", "00-trace")

@@ -29,8 +29,9 @@ from gateway.domain import (
     TenantSettings,
 )
 from gateway.routing_client import QueryItem
-from gateway.service import EventBudgets, EventService, QueryService
+from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
+from gateway.trace_sampler import TraceSampler
 from tests.unit.gateway.fakes import (
     ROUTED,
     FakeClock,
@@ -45,6 +46,7 @@ from tests.unit.gateway.fakes import (
 QUERY = Query("s1", "100001", "c1", "13800001111", "02566000001", "7")
 TENANT = TenantSettings("100001", AnswerStyle("answer"), "HK", "ext", {"9002": "later.wav", "default": "sorry.wav"})
 EVENT = Event("s1", "100001", "15", "c1", "7", "e1")
+SAMPLER = TraceSampler(1.0)
 RECEIPT = Receipt(1_772_352_000_000_000, b"<raw/>", "text/xml")
 
 
@@ -57,9 +59,9 @@ class Setting:
         self.sink = FakeSink()
         self.publisher, self.quarantine, self.tenants = FakePublisher(), FakeQuarantine(), FakeTenants(*tenants)
         self.directory = TenantDirectory(self.tenants, DirectoryLimits(), self.clock)
-        self.queries = QueryService(self.resolver, self.directory, self.sink, self.clock, 1.0)
-        budgets = EventBudgets(total_seconds=5.0, tenant_seconds=0.01)
-        self.events = EventService(self.publisher, self.directory, self.quarantine, self.clock, budgets)
+        self.queries = QueryService(self.resolver, self.directory, self.sink, QueryOptions(1.0, SAMPLER), self.clock)
+        options = EventOptions(5.0, 0.01, SAMPLER)
+        self.events = EventService(self.publisher, self.directory, self.quarantine, options, self.clock)
 
 
 async def test_a_decision_becomes_an_answer_and_a_record() -> None:
@@ -78,7 +80,7 @@ async def test_a_decision_becomes_an_answer_and_a_record() -> None:
         "STORE",
     )
     started = setting.clock.monotonic()
-    styled = await setting.queries.answer(QUERY, started, 42)
+    styled = await setting.queries.answer(QUERY, started)
     answer = styled.answer
     assert (answer.session_id, answer.tenant_id, answer.call_id, answer.seq) == ("s1", "100001", "c1", "7")
     assert (answer.result, answer.charge_ext, answer.reason) == (ResultCode.SUCCESS, "e9", "")
@@ -86,7 +88,7 @@ async def test_a_decision_becomes_an_answer_and_a_record() -> None:
     assert answer.attributes.max_duration_seconds == 60
     assert styled.style == AnswerStyle("own")
     (record,) = setting.sink.answered
-    assert (record.query, record.received_at_us, record.default_region) == (QUERY, 42, "HK")
+    assert (record.query, record.started, record.ended, record.default_region) == (QUERY, started, started, "HK")
     assert record.decision.binding_id == "b1"
     ((_, traceparent, deadline),) = setting.resolver.asked
     assert deadline == started + 1.0
@@ -107,7 +109,7 @@ async def test_a_decision_becomes_an_answer_and_a_record() -> None:
 )
 async def test_failures_elsewhere_are_answered(error: Exception, result: ResultCode) -> None:
     setting = Setting(resolver=FakeResolver(error))
-    styled = await setting.queries.answer(QUERY, setting.clock.monotonic(), 42)
+    styled = await setting.queries.answer(QUERY, setting.clock.monotonic())
     assert styled.answer.result is result
     assert (styled.answer.session_id, styled.answer.seq) == ("s1", "7")
     assert setting.sink.answered[0].decision.result is result
@@ -116,12 +118,12 @@ async def test_failures_elsewhere_are_answered(error: Exception, result: ResultC
 async def test_a_failure_here_speaks_as_the_tenant_wishes() -> None:
     setting = Setting(TENANT, resolver=FakeResolver(UnavailableError("gone")))
     await setting.directory.refresh()
-    styled = await setting.queries.answer(QUERY, setting.clock.monotonic(), 42)
+    styled = await setting.queries.answer(QUERY, setting.clock.monotonic())
     assert styled.style == AnswerStyle("answer")
     assert styled.answer.charge_ext == "ext"
     assert styled.answer.attributes == CallAttributes(caller_prompt="later.wav")
     setting.resolver.outcome = DeadlineExceededError("late")
-    styled = await setting.queries.answer(QUERY, setting.clock.monotonic(), 42)
+    styled = await setting.queries.answer(QUERY, setting.clock.monotonic())
     assert styled.answer.attributes == CallAttributes(caller_prompt="sorry.wav")
 
 
@@ -129,14 +131,14 @@ async def test_of_a_failure_only_the_prompt_is_sent() -> None:
     attributes = CallAttributes(client_id="x", caller_prompt="p.wav", max_duration_seconds=1)
     decision = RouteDecision(ResultCode.NO_BINDING, "e1", (Member("1", "2"),), attributes)
     setting = Setting(resolver=FakeResolver(decision))
-    answer = (await setting.queries.answer(QUERY, 0.0, 42)).answer
+    answer = (await setting.queries.answer(QUERY, 0.0)).answer
     assert answer.attributes == CallAttributes(caller_prompt="p.wav")
     assert (answer.members, answer.charge_ext) == ((), "e1")
 
 
 async def test_calls_of_nobody_have_no_record() -> None:
     setting = Setting(resolver=FakeResolver(RouteDecision(ResultCode.UNKNOWN_TENANT)))
-    assert (await setting.queries.answer(QUERY, 0.0, 42)).answer.result is ResultCode.UNKNOWN_TENANT
+    assert (await setting.queries.answer(QUERY, 0.0)).answer.result is ResultCode.UNKNOWN_TENANT
     assert setting.sink.answered == []
 
 
@@ -155,9 +157,9 @@ async def test_a_routing_service_that_hangs_costs_the_budget_and_no_more() -> No
             return coalescer.submit(query.tenant_id, QueryItem(query, traceparent), deadline)
 
     directory = TenantDirectory(FakeTenants(), DirectoryLimits(), clock)
-    queries = QueryService(Resolver(), directory, FakeSink(), clock, budget_seconds=0.05)
+    queries = QueryService(Resolver(), directory, FakeSink(), QueryOptions(0.05, SAMPLER), clock)
     started = clock.monotonic()
-    styled = await queries.answer(QUERY, started, 42)
+    styled = await queries.answer(QUERY, started)
     took = clock.monotonic() - started
     assert styled.answer.result is ResultCode.TIMED_OUT
     assert 0.05 <= took < 0.5
@@ -242,4 +244,4 @@ async def test_rubbish_does_not_keep_the_quarantine_busy() -> None:
 
 async def test_routed_is_what_the_fake_says() -> None:
     setting = Setting()
-    assert (await setting.queries.answer(QUERY, 0.0, 1)).answer.members == ROUTED.members
+    assert (await setting.queries.answer(QUERY, 0.0)).answer.members == ROUTED.members
