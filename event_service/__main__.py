@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
+from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,6 +25,8 @@ from event_service.settings import EventServiceSettings
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
+from event_service.webhooks.runner import WebhookSurroundings, running_webhooks
+from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
 
 MEBIBYTE = 1024 * 1024
 
@@ -52,13 +54,17 @@ async def serve(settings: EventServiceSettings) -> int:
         )
         events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock))
         calls = CallServicer(CallQueries(SqlCallReader(engine)))
+        surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
+        webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 
         def add_servicers(server: grpc.aio.Server) -> None:
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
             call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
+            webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, server)
 
         await stack.enter_async_context(committer.running())
-        api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": lambda: check_answers(engine)})
+        service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME)
+        api = ServedApi(add_servicers, service_names, REQUIREMENTS, {"database": lambda: check_answers(engine)})
         serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
         server = await stack.enter_async_context(serving)
         announce("event_service", server.address)
@@ -70,7 +76,8 @@ async def serve(settings: EventServiceSettings) -> int:
 @asynccontextmanager
 async def _database(settings: EventServiceSettings) -> AsyncIterator[AsyncEngine]:
     """The database, ready for use. The embedded one is brought up to date here; a shared one by its operators."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if not settings.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.effective_database_url)
     try:
         if engine.dialect.name == "sqlite":

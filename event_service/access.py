@@ -13,6 +13,7 @@ from common.auth.requirements import (
 def _requirements() -> dict[str, Requirement]:
     events = "/axbridge.events.v1.EventService/"
     calls = "/axbridge.events.v1.CallService/"
+    webhooks = "/axbridge.events.v1.WebhookService/"
     # A batch holds every tenant's messages. The gateway has counted them against their tenants' limits.
     from_gateway = for_all_tenants(Scope.GATEWAY, charge=Charge.NOTHING)
     return {
@@ -26,6 +27,17 @@ def _requirements() -> dict[str, Requirement]:
         f"{calls}GetCall": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCallEvents": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        # An endpoint gets whole numbers, so saying where they go is more than writing.
+        f"{webhooks}CreateWebhook": for_tenants_at("webhook.tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),
+        f"{webhooks}UpdateWebhook": for_tenants_at("webhook.tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),
+        **{
+            f"{webhooks}{name}": for_tenants_at("tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE)
+            for name in ("DeleteWebhook", "RotateWebhookSecret", "SendTestDelivery", "ReplayDeadLetters")
+        },
+        **{
+            f"{webhooks}{name}": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ)
+            for name in ("GetWebhook", "ListWebhooks", "ListWebhookAttempts", "ListDeadLetters")
+        },
     }
 
 
