@@ -19,7 +19,7 @@ class EventServiceSettings(GrpcGuardSettings, WebhookSettings):
     model_config = SettingsConfigDict(env_prefix="AXBRIDGE_EVENTS_", frozen=True, extra="ignore")
 
     listen: str = Field(
-        default="127.0.0.1:7702", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
+        default="127.0.0.1:50052", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
     )
     data_dir: Path = Field(
         default=Path("axbridge-data"), description="Directory of the SQLite file; made when it is missing."

@@ -15,10 +15,10 @@ class GatewaySettings(BaseSettings):
         default="127.0.0.1:8080", description="HOST:PORT that HTTP is served on; port 0 takes a free one."
     )
     routing_target: str = Field(
-        default="127.0.0.1:7701",
+        default="127.0.0.1:50051",
         description="The routing service: HOST:PORT, or dns:///HOST:PORT to spread over all its addresses.",
     )
-    events_target: str = Field(default="127.0.0.1:7702", description="The event service, likewise.")
+    events_target: str = Field(default="127.0.0.1:50052", description="The event service, likewise.")
     query_budget_seconds: float = Field(
         default=1.0,
         gt=0,

@@ -22,7 +22,7 @@ class RoutingServiceSettings(GrpcGuardSettings):
     )
 
     listen: str = Field(
-        default="127.0.0.1:7701", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
+        default="127.0.0.1:50051", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
     )
     data_dir: Path = Field(
         default=Path("axbridge-data"), description="Directory of the SQLite file; made when it is missing."
