@@ -84,6 +84,8 @@ class Session:
         """
         self.check_still()
         named = list(dict.fromkeys(self._requirement.tenant_ids(message)))
+        if named == [""]:
+            named = []
         is_first = self._tenants is None
         if self.grant.tenants is not None and self._requirement.reach is Reach.NAMED_TENANTS:
             if is_first and not named:

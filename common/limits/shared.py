@@ -21,7 +21,7 @@ from common.limits.token_bucket import MAX_BUCKETS, LocalRateLimiter, RateLimit
 from common.logs import get_logger
 
 KEY_PREFIX = "axbridge:limit:"
-REDIS_TIMEOUT_SECONDS = 0.05
+REDIS_TIMEOUT_SECONDS = 0.1
 # How long Redis is left alone after it failed.
 PAUSE_SECONDS = 1.0
 LEASE_SECONDS = 1.0
@@ -82,13 +82,16 @@ class SharedRateLimiter:
             now = self._clock.monotonic()
             if lease.tokens > 0 and now < lease.valid_until:
                 lease.tokens -= 1
-                if lease.tokens * 2 < _chunk(limit) and lease.fetching is None and now >= self._paused_until:
+                if lease.tokens * 2 < _chunk(limit) and lease.fetching is None and not self.is_degraded:
                     # The next ones are there before these are spent.
                     self._start_fetch(key, limit, lease)
                 return True
             if now < lease.refused_until:
                 return False
-            if now < self._paused_until:
+            if self.is_degraded:
+                # Redis is asked again in the background: nobody waits for what did not answer the last time.
+                if now >= self._paused_until and lease.fetching is None:
+                    self._start_fetch(key, limit, lease)
                 return self._local.allow_now(key, limit)
             fetching = lease.fetching or self._start_fetch(key, limit, lease)
             lease.waiting += 1
@@ -155,13 +158,15 @@ def _chunk(limit: RateLimit) -> int:
 
 
 @asynccontextmanager
-async def open_shared_limiter(redis_url: str, clock: Clock) -> AsyncIterator[SharedRateLimiter]:
+async def open_shared_limiter(
+    redis_url: str, clock: Clock, timeout_seconds: float = REDIS_TIMEOUT_SECONDS
+) -> AsyncIterator[SharedRateLimiter]:
     """A limiter over `redis://…`, `rediss://…`. Redis need not be there."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         redis_url,
-        timeout=REDIS_TIMEOUT_SECONDS,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        timeout=timeout_seconds,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
         # The library would try ten times over five seconds; here the next call is the next attempt.
         retry=Retry(NoBackoff(), 0),
         max_connections=8,
@@ -172,7 +177,7 @@ async def open_shared_limiter(redis_url: str, clock: Clock) -> AsyncIterator[Sha
 
     async def take(key: str, limit: RateLimit, wanted: int) -> tuple[int, float]:
         arguments: list[Any] = [limit.per_second, limit.burst, wanted]
-        async with asyncio.timeout(2 * REDIS_TIMEOUT_SECONDS):
+        async with asyncio.timeout(2 * timeout_seconds):
             granted, wait_milliseconds = await script(keys=[KEY_PREFIX + key], args=arguments)
         return int(granted), int(wait_milliseconds) / 1000
 
