@@ -22,6 +22,7 @@ class CallState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALL_STATE_ABANDONED: _ClassVar[CallState]
     CALL_STATE_REFUSED: _ClassVar[CallState]
     CALL_STATE_UNKNOWN: _ClassVar[CallState]
+    CALL_STATE_UNTERMINATED: _ClassVar[CallState]
 
 class HangupParty(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -40,6 +41,7 @@ CALL_STATE_UNREACHED: CallState
 CALL_STATE_ABANDONED: CallState
 CALL_STATE_REFUSED: CallState
 CALL_STATE_UNKNOWN: CallState
+CALL_STATE_UNTERMINATED: CallState
 HANGUP_PARTY_UNSPECIFIED: HangupParty
 HANGUP_PARTY_CALLER: HangupParty
 HANGUP_PARTY_CALLEE: HangupParty

@@ -50,6 +50,26 @@ class CallServiceStub:
                 request_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsRequest.SerializeToString,
                 response_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsResponse.FromString,
                 _registered_method=True)
+        self.ExportCalls = channel.unary_stream(
+                '/axbridge.events.v1.CallService/ExportCalls',
+                request_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsRequest.SerializeToString,
+                response_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsResponse.FromString,
+                _registered_method=True)
+        self.CountActiveCalls = channel.unary_unary(
+                '/axbridge.events.v1.CallService/CountActiveCalls',
+                request_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsRequest.SerializeToString,
+                response_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsResponse.FromString,
+                _registered_method=True)
+        self.RebuildCalls = channel.unary_unary(
+                '/axbridge.events.v1.CallService/RebuildCalls',
+                request_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsRequest.SerializeToString,
+                response_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsResponse.FromString,
+                _registered_method=True)
+        self.ReportCompleteness = channel.unary_unary(
+                '/axbridge.events.v1.CallService/ReportCompleteness',
+                request_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessRequest.SerializeToString,
+                response_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessResponse.FromString,
+                _registered_method=True)
 
 
 class CallServiceServicer:
@@ -77,6 +97,34 @@ class CallServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportCalls(self, request, context):
+        """Export streams a tenant's calls, oldest first, as text that a file can be made of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountActiveCalls(self, request, context):
+        """CountActive says how many calls of a tenant are going on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildCalls(self, request, context):
+        """Rebuild folds a tenant's calls anew from the log and says whether any record was different.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportCompleteness(self, request, context):
+        """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CallServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +142,26 @@ def add_CallServiceServicer_to_server(servicer, server):
                     servicer.ListCallEvents,
                     request_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsRequest.FromString,
                     response_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsResponse.SerializeToString,
+            ),
+            'ExportCalls': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportCalls,
+                    request_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsRequest.FromString,
+                    response_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsResponse.SerializeToString,
+            ),
+            'CountActiveCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountActiveCalls,
+                    request_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsRequest.FromString,
+                    response_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsResponse.SerializeToString,
+            ),
+            'RebuildCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildCalls,
+                    request_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsRequest.FromString,
+                    response_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsResponse.SerializeToString,
+            ),
+            'ReportCompleteness': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportCompleteness,
+                    request_deserializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessRequest.FromString,
+                    response_serializer=axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +246,114 @@ class CallService:
             '/axbridge.events.v1.CallService/ListCallEvents',
             axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsRequest.SerializeToString,
             axbridge_dot_events_dot_v1_dot_call__service__pb2.ListCallEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/axbridge.events.v1.CallService/ExportCalls',
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsRequest.SerializeToString,
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.ExportCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountActiveCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/axbridge.events.v1.CallService/CountActiveCalls',
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsRequest.SerializeToString,
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.CountActiveCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/axbridge.events.v1.CallService/RebuildCalls',
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsRequest.SerializeToString,
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.RebuildCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportCompleteness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/axbridge.events.v1.CallService/ReportCompleteness',
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessRequest.SerializeToString,
+            axbridge_dot_events_dot_v1_dot_call__service__pb2.ReportCompletenessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,14 @@ class CallServiceStub:
     """List returns a tenant's calls, newest first, in pages."""
     ListCallEvents: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.ListCallEventsRequest, _call_service_pb2.ListCallEventsResponse]
     """ListCallEvents returns one call's events in the order that they came. NOT_FOUND: nothing is known of the call."""
+    ExportCalls: _grpc.UnaryStreamMultiCallable[_call_service_pb2.ExportCallsRequest, _call_service_pb2.ExportCallsResponse]
+    """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+    CountActiveCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]
+    """CountActive says how many calls of a tenant are going on."""
+    RebuildCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]
+    """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+    ReportCompleteness: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.ReportCompletenessRequest, _call_service_pb2.ReportCompletenessResponse]
+    """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them."""
 
 @_typing.type_check_only
 class CallServiceAsyncStub(CallServiceStub):
@@ -51,6 +59,14 @@ class CallServiceAsyncStub(CallServiceStub):
     """List returns a tenant's calls, newest first, in pages."""
     ListCallEvents: _aio.UnaryUnaryMultiCallable[_call_service_pb2.ListCallEventsRequest, _call_service_pb2.ListCallEventsResponse]  # type: ignore[assignment]
     """ListCallEvents returns one call's events in the order that they came. NOT_FOUND: nothing is known of the call."""
+    ExportCalls: _aio.UnaryStreamMultiCallable[_call_service_pb2.ExportCallsRequest, _call_service_pb2.ExportCallsResponse]  # type: ignore[assignment]
+    """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+    CountActiveCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]  # type: ignore[assignment]
+    """CountActive says how many calls of a tenant are going on."""
+    RebuildCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]  # type: ignore[assignment]
+    """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+    ReportCompleteness: _aio.UnaryUnaryMultiCallable[_call_service_pb2.ReportCompletenessRequest, _call_service_pb2.ReportCompletenessResponse]  # type: ignore[assignment]
+    """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them."""
 
 class CallServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads call records and the events that they come from."""
@@ -78,5 +94,37 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_call_service_pb2.ListCallEventsResponse, _abc.Awaitable[_call_service_pb2.ListCallEventsResponse]]:
         """ListCallEvents returns one call's events in the order that they came. NOT_FOUND: nothing is known of the call."""
+
+    @_abc_1.abstractmethod
+    def ExportCalls(
+        self,
+        request: _call_service_pb2.ExportCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_call_service_pb2.ExportCallsResponse], _abc.AsyncIterator[_call_service_pb2.ExportCallsResponse]]:
+        """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+
+    @_abc_1.abstractmethod
+    def CountActiveCalls(
+        self,
+        request: _call_service_pb2.CountActiveCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_service_pb2.CountActiveCallsResponse, _abc.Awaitable[_call_service_pb2.CountActiveCallsResponse]]:
+        """CountActive says how many calls of a tenant are going on."""
+
+    @_abc_1.abstractmethod
+    def RebuildCalls(
+        self,
+        request: _call_service_pb2.RebuildCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_service_pb2.RebuildCallsResponse, _abc.Awaitable[_call_service_pb2.RebuildCallsResponse]]:
+        """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+
+    @_abc_1.abstractmethod
+    def ReportCompleteness(
+        self,
+        request: _call_service_pb2.ReportCompletenessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_service_pb2.ReportCompletenessResponse, _abc.Awaitable[_call_service_pb2.ReportCompletenessResponse]]:
+        """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them."""
 
 def add_CallServiceServicer_to_server(servicer: CallServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
