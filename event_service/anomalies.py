@@ -60,11 +60,14 @@ def find_anomalies(
     """The anomalies of a call, sorted, each once, bounded in number and length. The times are those of its record."""
     found = {
         *_missing(timeline, is_finished),
-        *_doubled(timeline),
-        *_conflicts(timeline),
         *_contradictions(timeline),
         *_impossible_times(timeline, called_at_us, ringing_at_us, ended_at_us),
     }
+    if len(timeline.decisions) > 1:
+        found.add("conflict:query")
+    # Of most calls every event has a code of its own: nothing to compare.
+    if len({step.event.code for step in timeline.steps}) < len(timeline.steps):
+        found |= _doubled(timeline) | _conflicts(timeline)
     for step in timeline.steps:
         if step.code is None:
             found.add(f"unknown_code:{mask_text(step.event.code)}")
@@ -111,16 +114,13 @@ def _doubled(timeline: Timeline) -> set[str]:
 
 def _conflicts(timeline: Timeline) -> set[str]:
     copies = Counter(step.event.key for step in timeline.steps)
-    found = {f"conflict:{mask_text(code)}" for (_, _, code), count in copies.items() if count > 1}
-    if len(timeline.decisions) > 1:
-        found.add("conflict:query")
-    return found
+    return {f"conflict:{mask_text(code)}" for (_, _, code), count in copies.items() if count > 1}
 
 
 def _contradictions(timeline: Timeline) -> set[str]:
     found = set()
     answers = timeline.of(EventCode.CALLEE_ANSWERED, EventCode.CONVERSATION_STARTED)
-    if len({step.callee for step in answers if step.callee}) > 1:
+    if len(answers) > 1 and len({step.callee for step in answers if step.callee}) > 1:
         found.add("impossible:two_callees_answered")
     if any(_contradicts(answer, failure, timeline) for answer in answers for failure in timeline.failures):
         found.add("impossible:unreachable_after_answer")

@@ -62,11 +62,12 @@ def fold_distinct(
     ringing_at_us = _ringing_at(timeline, called_number)
     ended_at_us = _ended_at(timeline, state)
     decision = timeline.decision
+    events_in_order = [step.event for step in timeline.steps]
     reason, reason_zh = _end_reason(timeline, state, end)
     return Call(
         tenant_id=first.tenant_id,
         session_id=first.session_id,
-        call_id=_first_text(*(s.event.call_id for s in timeline.steps), decision.call_id if decision else ""),
+        call_id=next((e.call_id for e in events_in_order if e.call_id), decision.call_id if decision else ""),
         state=state,
         calling_number=timeline.calling_number,
         access_number=timeline.access_number,
@@ -87,10 +88,10 @@ def fold_distinct(
         call_result=_call_result(timeline, end),
         end_reason=reason,
         end_reason_zh=reason_zh,
-        recording_path=_first_text(*(s.event.file_path for s in reversed(timeline.steps))),
-        client_id=_first_text(*(s.event.client_id for s in timeline.steps)),
-        charge_ext=_first_text(*(s.event.charge_ext for s in timeline.steps)),
-        user_data=_first_text(*(s.event.user_data for s in timeline.steps)),
+        recording_path=next((e.file_path for e in reversed(events_in_order) if e.file_path), ""),
+        client_id=next((e.client_id for e in events_in_order if e.client_id), ""),
+        charge_ext=next((e.charge_ext for e in events_in_order if e.charge_ext), ""),
+        user_data=next((e.user_data for e in events_in_order if e.user_data), ""),
         anomalies=find_anomalies(
             timeline,
             is_finished=state.is_finished,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Insert, Select, Update, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.clock import Clock, to_microseconds
@@ -19,10 +19,12 @@ from event_service.append_plan import (
     plan_append,
 )
 from event_service.domain import CallEvent, LoggedDecision, partition_of
+from event_service.known_calls import KnownCalls
 from event_service.limits import MAX_FOLDED_EVENTS
 from event_service.ports import EventOutcome, LoggedEvent
 from event_service.sql_changes import record_changes
 from event_service.sql_errors import translated_errors
+from event_service.sql_many import execute_many
 from event_service.sql_rows import (
     CALL_COLUMNS,
     DECISION_COLUMNS,
@@ -42,12 +44,17 @@ from event_service.sql_schema import calls, decisions, events, partition_heads
 
 # What an UPDATE sets are the names of its parameters; those of the row that it finds begin with `at_`.
 _AT_EVENT = (events.c.partition_id == bindparam("at_partition")) & (events.c.log_offset == bindparam("at_offset"))
+_INSERT_EVENT, _INSERT_DECISION, _INSERT_CALL = insert(events), insert(decisions), insert(calls)
 _UPDATE_EVENT = update(events).where(_AT_EVENT)
 _UPDATE_DECISION = update(decisions).where(
     decisions.c.call_key == bindparam("at_key"), decisions.c.decision_hash == bindparam("at_hash")
 )
 _UPDATE_CALL = update(calls).where(calls.c.call_key == bindparam("at_key"))
 _UPDATE_HEAD = update(partition_heads).where(partition_heads.c.partition_id == bindparam("at_partition"))
+
+
+# Of calls that are remembered (known_calls): those of the last minutes, at thousands of events per second.
+MAX_KNOWN_BYTES = 64 * 1024 * 1024
 
 
 class SqlEventLog:
@@ -57,6 +64,7 @@ class SqlEventLog:
         self._engine = engine
         self._clock = clock
         self._partition_count = partition_count
+        self._known = KnownCalls(MAX_KNOWN_BYTES)
 
     async def append(self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> Sequence[EventOutcome]:
         named = named_events(events)
@@ -66,11 +74,16 @@ class SqlEventLog:
             return ()
         with translated_errors():
             async with begin_write(self._engine) as connection:
-                heads = await _lock_heads(connection, set(partitions.values()))
-                known = await _load_calls(connection, named, list(partitions))
+                heads, write_counts = await _lock_heads(connection, set(partitions.values()))
+                known = self._known.take(write_counts, partitions)
+                known |= await _load_calls(connection, named, [key for key in partitions if key not in known])
                 now_us = to_microseconds(self._clock.now())
                 plan = plan_append(named, answers, known, heads, partitions, now_us)
                 await _write(connection, plan, partitions, now_us)
+                await _write_heads(connection, {**heads, **plan.heads}, write_counts)
+            for key, revised in (*plan.new_records, *plan.changed_records):
+                known[key].record = revised
+            self._known.keep(write_counts, partitions, known)
         return plan.outcomes
 
     async def read(self, partition_id: int, after_offset: int, limit: int) -> Sequence[LoggedEvent]:
@@ -115,22 +128,36 @@ async def create_partitions(engine: AsyncEngine, partition_count: int) -> int:
 _CREATION_LOCK = 0x6178_6272  # "axbr"
 
 
-async def _lock_heads(connection: AsyncConnection, partitions: Collection[int]) -> dict[int, int]:
-    """The last offsets of these partitions, which nobody else can append to until the transaction ends. Always in the
-    order of the partitions, so that two writers can't wait for each other."""
+async def _lock_heads(
+    connection: AsyncConnection, partitions: Collection[int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The last offsets and the write counts of these partitions, which nobody else can write to until the transaction
+    ends. Always in the order of the partitions, so that two writers can't wait for each other."""
+    heads = partition_heads.c
     query = (
-        select(partition_heads.c.partition_id, partition_heads.c.last_offset)
-        .where(partition_heads.c.partition_id.in_(_padded(sorted(partitions))))
-        .order_by(partition_heads.c.partition_id)
+        select(heads.partition_id, heads.last_offset, heads.write_count)
+        .where(heads.partition_id.in_(_padded(sorted(partitions))))
+        .order_by(heads.partition_id)
         .with_for_update()
     )
-    return dict((await connection.execute(query)).all())
+    rows = (await connection.execute(query)).all()
+    return {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+
+
+async def _write_heads(connection: AsyncConnection, heads: Mapping[int, int], write_counts: Mapping[int, int]) -> None:
+    rows = [
+        {"at_partition": partition, "last_offset": heads[partition], "write_count": count + 1}
+        for partition, count in write_counts.items()
+    ]
+    await execute_many(connection, _UPDATE_HEAD, rows)
 
 
 async def _load_calls(
     connection: AsyncConnection, batch: Sequence[NamedEvent], keys: Sequence[bytes]
-) -> Mapping[bytes, KnownCall]:
+) -> dict[bytes, KnownCall]:
     """What is stored of the calls. Their partitions must be locked."""
+    if not keys:
+        return {}
     known = {key: KnownCall() for key in keys}
     query: Select[Any] = select(*CALL_COLUMNS).where(calls.c.call_key.in_(_padded(keys)))
     for row in await connection.execute(query):
@@ -148,7 +175,7 @@ async def _load_calls(
     for row in await connection.execute(query):
         known[row[0]].decisions[row[1]] = logged_decision(row)
     # Of calls with very many events the rest is looked up by name, for repetitions only.
-    rest = [(e.key, e.hash) for e in batch if known[e.key].event_count > MAX_FOLDED_EVENTS]
+    rest = [(e.key, e.hash) for e in batch if e.key in known and known[e.key].event_count > MAX_FOLDED_EVENTS]
     if rest:
         names = tuple_(events.c.call_key, events.c.event_hash)
         query = select(*FOLD_COLUMNS).where(names.in_(rest), events.c.call_ordinal >= MAX_FOLDED_EVENTS)
@@ -158,22 +185,20 @@ async def _load_calls(
 
 
 async def _write(connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int) -> None:
-    steps: list[tuple[Any, list[dict[str, Any]]]] = [
-        (insert(events), [event_row(named, logged) for named, logged in plan.inserted]),
+    steps: tuple[tuple[Insert | Update, list[dict[str, Any]]], ...] = (
+        (_INSERT_EVENT, [event_row(named, logged) for named, logged in plan.inserted]),
         (_UPDATE_EVENT, [count_row(logged) for logged in plan.touched]),
         (_UPDATE_EVENT, [copy_row(logged) for logged in plan.replaced]),
-        (insert(decisions), [decision_row(d, partitions[d.key], now_us) for d in plan.inserted_decisions]),
+        (_INSERT_DECISION, [decision_row(d, partitions[d.key], now_us) for d in plan.inserted_decisions]),
         (_UPDATE_DECISION, [decision_copy_row(decision) for decision in plan.changed_decisions]),
         (
-            insert(calls),
+            _INSERT_CALL,
             [{"call_key": key, "partition_id": partitions[key], **call_row(c, now_us)} for key, c in plan.new_records],
         ),
         (_UPDATE_CALL, [{"at_key": key, **call_row(call, now_us)} for key, call in plan.changed_records]),
-        (_UPDATE_HEAD, [{"at_partition": p, "last_offset": last} for p, last in plan.heads.items()]),
-    ]
+    )
     for statement, rows in steps:
-        if rows:
-            await connection.execute(statement, rows)
+        await execute_many(connection, statement, rows)
     await record_changes(connection, [*plan.new_records, *plan.changed_records], partitions, now_us)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import InvalidArgumentError
 from event_service.domain import CallEvent
+from event_service.fold import fold_call
 from event_service.limits import MAX_FOLDED_EVENTS
 from event_service.ports import EventLog, EventStatus, LoggedEvent
 from tests.contract.event_log.conftest import PARTITIONS, Stores, open_stores
@@ -271,3 +272,30 @@ async def test_two_processes_share_a_log(database_url: str) -> None:
         rows = await whole_log(one.log)
         assert sum(map(len, rows)) == 80
         assert [[row.log_offset for row in part] for part in rows] == [list(range(1, len(part) + 1)) for part in rows]
+
+
+async def test_what_one_process_remembers_is_not_believed_after_another_wrote(database_url: str) -> None:
+    async with open_stores(database_url) as one, open_stores(database_url) as other:
+        first, second = event("15", 1), event("16", 2)
+        early = replace(first, received_at_us=first.received_at_us - SECOND // 2)
+        await one.log.append([first], [])
+        await other.log.append([first, second], [decision()])
+        (again,) = await one.log.append([second], [])
+        assert (again.status, again.log_offset) == (DUPLICATE, 2)
+        await other.log.append([early], [decision("13900002222", at=0.1)])
+        await one.log.append([first, event("31", 3)], [decision()])
+        rows = await events_of(one)
+        assert [(row.event, row.received_count) for row in rows] == [(early, 4), (second, 2), (event("31", 3), 1)]
+        found = await other.calls.get("100001", "sid-1")
+        assert found is not None
+        answers = [decision(), decision("13900002222", at=0.1)]
+        assert found.call == fold_call([early, second, event("31", 3)], answers)
+
+
+async def test_a_batch_that_failed_is_not_remembered(stores: Stores) -> None:
+    await stores.log.append([event("15", 1)], [])
+    try:
+        await stores.log.append([event("16", 2), event("31", 3, user_data="\x00", call_id="\x00")], [])
+    except InvalidArgumentError:
+        outcomes = await stores.log.append([event("16", 2), event("15", 1)], [])
+        assert [(o.status, o.log_offset) for o in outcomes] == [(STORED, 2), (DUPLICATE, 1)]
