@@ -78,15 +78,17 @@ _VARIABLE_TYPES = {
 }
 
 
-def query_to_proto(query: Query, traceparent: str, budget_milliseconds: int) -> routing_service_pb2.ResolveQuery:
-    """A query as the routing service takes it; blanks around the names by which things are looked up are dropped."""
+def query_to_proto(query: Query, traceparent: str) -> routing_service_pb2.ResolveQuery:
+    """A query as the routing service takes it, but for its budget, which is what is left when it is sent.
+
+    Blanks around the names by which things are looked up are dropped.
+    """
     return routing_service_pb2.ResolveQuery(
         tenant_id=query.tenant_id.strip(),
         session_id=query.session_id.strip(),
         calling_number=query.calling_number,
         access_number=query.access_number,
         traceparent=traceparent,
-        budget_milliseconds=budget_milliseconds,
     )
 
 
@@ -214,7 +216,7 @@ def _named(unknown_fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
     return named
 
 
-def publish_outcome(result: event_service_pb2.PublishResult) -> AxbridgeError | None:
+def publish_error(result: event_service_pb2.PublishResult) -> AxbridgeError | None:
     """None for an event that is on disk, else why it is not. A status that nobody knows is not taken for success."""
     status = result.status
     if status in _ON_DISK:

@@ -1,40 +1,47 @@
 """The event service, as the gateway tells it: events in batches, refused messages, answered queries."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 import grpc
 import grpc.aio
+from axbridge.events.v1.event_pb2 import CallEvent
 from axbridge.events.v1.event_service_pb2 import (
     PublishBatchRequest,
+    PublishResult,
     QuarantineMessagesRequest,
     RecordDecisionsRequest,
 )
 from axbridge.events.v1.event_service_pb2_grpc import EventServiceStub
 
 from common.clock import Clock, to_microseconds
-from common.errors import AxbridgeError
 from common.grpc_errors import from_rpc_error
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
-from gateway.convert import answered_to_proto, event_to_proto, publish_outcome, rejected_to_proto
+from gateway.convert import answered_to_proto, event_to_proto, publish_error, rejected_to_proto
 from gateway.domain import AnsweredQuery, ReceivedEvent, RejectedMessage
 
 
 class EventClient:
-    """Publishes events; a port of `gateway.ports.EventPublisher`."""
+    """Publishes events; a port of `gateway.ports.EventPublisher`.
+
+    An event is converted by the one who brings it, so that one which can't be does not fail its neighbours.
+    """
 
     def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, clock: Clock) -> None:
         self._stub = EventServiceStub(channel)
-        self._coalescer: Coalescer[ReceivedEvent, None] = Coalescer(self._publish_batch, limits, clock)
+        self._coalescer: Coalescer[CallEvent, PublishResult] = Coalescer(self._publish_batch, limits, clock)
 
-    def publish(self, event: ReceivedEvent, deadline: float) -> Awaitable[None]:
-        return self._coalescer.submit(event.event.tenant_id, event, deadline)
+    async def publish(self, event: ReceivedEvent, deadline: float) -> None:
+        item = event_to_proto(event)
+        error = publish_error(await self._coalescer.submit(item.tenant_id, item, deadline))
+        if error is not None:
+            raise error
 
     async def close(self) -> None:
         """Return when every event that was taken is stored or given up."""
         await self._coalescer.close()
 
-    async def _publish_batch(self, batch: Batch[ReceivedEvent, None]) -> Sequence[AxbridgeError | None]:
-        request = PublishBatchRequest(events=[event_to_proto(entry.item) for entry in batch.entries])
+    async def _publish_batch(self, batch: Batch[CallEvent, PublishResult]) -> Sequence[PublishResult]:
+        request = PublishBatchRequest(events=[entry.item for entry in batch.entries])
         try:
             # The second attempt waits for a service that is just starting: better than sending the platform away.
             response = await self._stub.PublishBatch(
@@ -42,7 +49,7 @@ class EventClient:
             )
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
-        return [publish_outcome(result) for result in response.results]
+        return response.results
 
 
 class QuarantineClient:

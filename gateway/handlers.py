@@ -19,6 +19,7 @@ from gateway.codec import (
 )
 from gateway.codec.detect import refusal_form
 from gateway.domain import Event, MessageForm, Query, QueryAnswer, Receipt, RejectedMessage
+from gateway.log_throttle import LogThrottle
 from gateway.readiness import Readiness
 from gateway.service import EventService, QueryService
 from gateway.tracked_tasks import TrackedTasks
@@ -45,6 +46,8 @@ class CallHandler:
         self._tasks = tasks
         self._clock = clock
         self._limits = limits
+        self._not_stored = LogThrottle(clock)
+        self._unexpected = LogThrottle(clock)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a message of the platform."""
@@ -57,16 +60,19 @@ class CallHandler:
             command = message.command
             if isinstance(command, Query):
                 styled = await self._queries.answer(command, started)
-                return _response(message.form, encode_answer(message.form, styled.answer, styled.style))
-            receipt = Receipt(to_microseconds(self._clock.now()), body, content_type or "")
-            return await self._tasks.run(self._take(message.form, command, receipt, started))
+                return web.Response(
+                    body=encode_answer(message.form, styled.answer, styled.style),
+                    headers=_headers(message.form.content_type),
+                )
+            return await self._tasks.run(self._take(message.form, command, self._receipt(body, content_type), started))
         except MessageError as error:
             return await self._refuse(error, body, content_type, started)
         except ConnectionError:
             # The platform hung up; nobody is left to be answered.
             raise
         except Exception as error:  # noqa: BLE001 - the last one who could answer it; it may have been an event
-            _log.error("a request failed unexpectedly", exc_info=error)
+            if (held_back := self._unexpected.admit()) is not None:
+                _log.error("a request failed unexpectedly", held_back=held_back, exc_info=error)
             form = refusal_form(content_type, body[:64])
             return self._unavailable(form, QueryAnswer("", "", "", "", ResultCode.INTERNAL))
 
@@ -79,39 +85,44 @@ class CallHandler:
             result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
             await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)
             answer = QueryAnswer(*echo, result, event.charge_ext, reason=error.message)
-            return _response(form, encode_answer(form, answer), status=400)
+            return self._response(form, answer, 400)
         except AxbridgeError as error:
             timed_out = isinstance(error, DeadlineExceededError)
-            _log.warning("an event was not stored", tenant_id=event.tenant_id, detail=error.message)
+            if (held_back := self._not_stored.admit()) is not None:
+                _log.warning("an event was not stored", detail=error.message, held_back=held_back)
             result = ResultCode.TIMED_OUT if timed_out else ResultCode.UNAVAILABLE
             return self._unavailable(form, QueryAnswer(*echo, result, event.charge_ext))
-        return _response(form, b"")
+        return web.Response(body=b"", headers=_headers(form.content_type))
 
     async def _refuse(self, error: MessageError, body: bytes, content_type: str | None, started: float) -> web.Response:
         # What can't be read whole may still be somebody's event.
         if isinstance(error, InvalidEventError) or (isinstance(error, UnreadableBodyError) and b"event" in body):
-            receipt = Receipt(to_microseconds(self._clock.now()), body, content_type or "")
-            message = RejectedMessage(receipt, error.message, error.answer.tenant_id.strip())
+            message = RejectedMessage(self._receipt(body, content_type), error.message, error.answer.tenant_id.strip())
             await self._tasks.run(self._events.put_away(message, started))
-        response = _response(error.form, encode_answer(error.form, error.answer), status=error.http_status)
+        response = self._response(error.form, error.answer, error.http_status)
         if error.http_status in (408, 413):
             # The rest of the body was not read, so the next request's beginning can't be found.
             response.force_close()
         return response
 
     def _unavailable(self, form: MessageForm, answer: QueryAnswer) -> web.Response:
-        response = _response(form, encode_answer(form, answer), status=503)
+        response = self._response(form, answer, 503)
         response.headers["Retry-After"] = str(self._limits.retry_after_seconds)
         return response
+
+    def _response(self, form: MessageForm, answer: QueryAnswer, status: int) -> web.Response:
+        body = encode_answer(form, answer, self._queries.style_of(answer.tenant_id))
+        return web.Response(body=body, status=status, headers=_headers(form.content_type))
+
+    def _receipt(self, body: bytes, content_type: str | None) -> Receipt:
+        # aiohttp gives bytes that are no UTF-8 as lone surrogates, which nothing after it can write.
+        header = (content_type or "").encode("utf-8", "replace").decode()
+        return Receipt(to_microseconds(self._clock.now()), body, header)
 
 
 @lru_cache(maxsize=16)
 def _headers(content_type: str) -> dict[str, str]:
     return {"Content-Type": f"{content_type}; charset=UTF-8"}
-
-
-def _response(form: MessageForm, body: bytes, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, headers=_headers(form.content_type))
 
 
 class HealthHandler:

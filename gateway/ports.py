@@ -1,6 +1,6 @@
 """What the gateway needs from the other services."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.domain import (
@@ -16,7 +16,7 @@ from gateway.domain import (
 class RouteResolver(Protocol):
     """Decides queries."""
 
-    def resolve(self, query: Query, traceparent: str, deadline: float) -> Awaitable[RouteDecision]:
+    async def resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
         """The decision. `deadline` is on the monotonic clock.
 
         Raises DeadlineExceededError at the deadline at the latest, ResourceExhaustedError at once when too many wait,
@@ -28,7 +28,7 @@ class RouteResolver(Protocol):
 class EventPublisher(Protocol):
     """Stores events."""
 
-    def publish(self, event: ReceivedEvent, deadline: float) -> Awaitable[None]:
+    async def publish(self, event: ReceivedEvent, deadline: float) -> None:
         """Returns once the event is on disk, or was there before. `deadline` is on the monotonic clock.
 
         Raises InvalidArgumentError for an event that can't be stored in any form; DeadlineExceededError at the deadline

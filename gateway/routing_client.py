@@ -1,17 +1,17 @@
 """The routing service, as the gateway asks it: queries in batches, tenants as they are needed."""
 
-from collections.abc import Awaitable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import grpc
 import grpc.aio
-from axbridge.routing.v1.routing_service_pb2 import ResolveBatchRequest
+from axbridge.routing.v1 import decision_pb2
+from axbridge.routing.v1.routing_service_pb2 import ResolveBatchRequest, ResolveQuery
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceStub
 from axbridge.routing.v1.tenant_service_pb2 import GetTenantRequest, ListTenantsRequest
 from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceStub
 
 from common.clock import Clock
-from common.errors import AxbridgeError, NotFoundError, UnexpectedError
+from common.errors import NotFoundError, UnexpectedError
 from common.grpc_errors import from_rpc_error
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.convert import decision_from_proto, query_to_proto, tenant_from_proto
@@ -20,47 +20,43 @@ from gateway.domain import Query, RouteDecision, TenantSettings
 _TENANT_PAGE_SIZE = 1000
 
 
-class QueryItem(NamedTuple):
-    """A query with its trace context."""
-
-    query: Query
-    traceparent: str
-
-
 class RoutingClient:
-    """Resolves queries; a port of `gateway.ports.RouteResolver`."""
+    """Resolves queries; a port of `gateway.ports.RouteResolver`.
+
+    What is converted is converted by the one who asks, so that an item which can't be does not fail its neighbours.
+    """
 
     def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, clock: Clock) -> None:
         self._stub = RoutingServiceStub(channel)
         self._clock = clock
-        self._coalescer: Coalescer[QueryItem, RouteDecision] = Coalescer(self._resolve_batch, limits, clock)
+        self._coalescer: Coalescer[ResolveQuery, decision_pb2.RouteDecision]
+        self._coalescer = Coalescer(self._resolve_batch, limits, clock)
 
-    def resolve(self, query: Query, traceparent: str, deadline: float) -> Awaitable[RouteDecision]:
-        return self._coalescer.submit(query.tenant_id, QueryItem(query, traceparent), deadline)
+    async def resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
+        item = query_to_proto(query, traceparent)
+        return decision_from_proto(await self._coalescer.submit(query.tenant_id, item, deadline))
 
     async def close(self) -> None:
         """Return when every query that was taken is answered."""
         await self._coalescer.close()
 
-    async def _resolve_batch(self, batch: Batch[QueryItem, RouteDecision]) -> Sequence[RouteDecision | AxbridgeError]:
+    async def _resolve_batch(
+        self, batch: Batch[ResolveQuery, decision_pb2.RouteDecision]
+    ) -> Sequence[decision_pb2.RouteDecision]:
         now = self._clock.monotonic()
-        queries = [
-            query_to_proto(
-                entry.item.query, entry.item.traceparent, max(1, int(1000 * min(entry.deadline - now, _LONGEST_BUDGET)))
-            )
-            for entry in batch.entries
-        ]
+        for entry in batch.entries:
+            left = min(entry.deadline - now, _LONGEST_BUDGET_SECONDS)
+            entry.item.budget_milliseconds = max(1, int(left * 1000))
+        request = ResolveBatchRequest(queries=[entry.item for entry in batch.entries])
         try:
-            response = await self._stub.ResolveBatch(
-                ResolveBatchRequest(queries=queries), timeout=batch.timeout_seconds
-            )
+            response = await self._stub.ResolveBatch(request, timeout=batch.timeout_seconds)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
-        return [decision_from_proto(decision) for decision in response.decisions]
+        return response.decisions
 
 
-# An hour: beyond anything that is ever left of a budget, and within what the field can hold.
-_LONGEST_BUDGET = 3600.0
+# Beyond anything that is ever left, and within what the field can hold.
+_LONGEST_BUDGET_SECONDS = 3600.0
 
 
 class TenantClient:

@@ -27,6 +27,7 @@ from gateway.domain import (
     RouteDecision,
     TenantSettings,
 )
+from gateway.log_throttle import LogThrottle
 from gateway.ports import DecisionSink, EventPublisher, Quarantine, RouteResolver
 from gateway.tenants import TenantDirectory
 from gateway.trace_sampler import TraceSampler
@@ -68,6 +69,11 @@ class QueryService:
         self._budget_seconds = options.budget_seconds
         self._sampler = options.sampler
 
+    def style_of(self, tenant_id: str) -> AnswerStyle:
+        """How a tenant's answers are written, as far as that is known without asking."""
+        tenant = self._directory.known(tenant_id.strip())
+        return DEFAULT_STYLE if tenant is None else tenant.style
+
     async def answer(self, query: Query, started: float) -> StyledAnswer:
         """The answer to a query whose headers were read at `started`, on the monotonic clock. Raises nothing."""
         traceparent = self._sampler.traceparent(query.tenant_id, query.session_id)
@@ -88,6 +94,14 @@ class QueryService:
             region = "" if tenant is None else tenant.default_region
             answered = AnsweredQuery(query, decision, started, self._clock.monotonic(), region, traceparent)
             self._decisions.add(answered)
+        return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE)
+
+    def decline(self, query: Query, result: ResultCode) -> StyledAnswer:
+        """An answer without asking anybody, as the tenant wishes it. It goes into no record: floods are not kept."""
+        decision = RouteDecision(result)
+        tenant = self._directory.known(query.tenant_id.strip())
+        if tenant is not None:
+            decision = _as_tenant_wishes(decision, tenant)
         return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE)
 
 
@@ -145,6 +159,8 @@ class EventService:
         self._clock = clock
         self._options = options
         self._quarantining = 0
+        self._unverified = LogThrottle(clock)
+        self._lost = LogThrottle(clock)
 
     async def take(self, event: Event, receipt: Receipt, started: float) -> None:
         """Returns when the event is on disk.
@@ -159,7 +175,9 @@ class EventService:
             try:
                 tenant = await self._directory.find(tenant_id, self._options.tenant_seconds)
             except AxbridgeError as error:
-                _log.warning("an event's enterprise can't be looked up, taking it unverified", detail=error.message)
+                if (held_back := self._unverified.admit()) is not None:
+                    detail = error.message
+                    _log.warning("events are taken of an unverified enterprise", detail=detail, held_back=held_back)
                 event = replace(event, form_flags=(*event.form_flags, "tenant_unverified"))
             else:
                 if tenant is None:
@@ -173,15 +191,19 @@ class EventService:
         """Quarantine a message, best effort: a failure is logged, not raised."""
         left = started + self._options.budget_seconds - self._clock.monotonic()
         if self._quarantining >= _MAX_QUARANTINING:
-            _log.warning("too many messages for the quarantine at once, one is lost", reason=message.reason)
+            self._log_lost(message, "too many at once")
             return
         self._quarantining += 1
         try:
             await self._quarantine.keep(message, max(left, 0.0))
         except AxbridgeError as error:
-            _log.warning("a message could not be quarantined", reason=message.reason, detail=error.message)
+            self._log_lost(message, error.message)
         finally:
             self._quarantining -= 1
+
+    def _log_lost(self, message: RejectedMessage, detail: str) -> None:
+        if (held_back := self._lost.admit()) is not None:
+            _log.warning("a message could not be quarantined", why=message.reason, detail=detail, held_back=held_back)
 
 
 # Whoever sends rubbish must not keep the event service busy with it.

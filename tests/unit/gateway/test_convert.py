@@ -12,7 +12,7 @@ from gateway.convert import (
     answered_to_proto,
     decision_from_proto,
     event_to_proto,
-    publish_outcome,
+    publish_error,
     query_to_proto,
     rejected_to_proto,
     tenant_from_proto,
@@ -39,10 +39,10 @@ RECEIPT = Receipt(1_772_352_000_000_000, b"\x00raw\xff", "text/xml; charset=gbk"
 
 
 def test_a_query() -> None:
-    sent = query_to_proto(QUERY, "00-trace", 900)
+    sent = query_to_proto(QUERY, "00-trace")
     assert (sent.tenant_id, sent.session_id) == ("100001", "s1")
     assert (sent.calling_number, sent.access_number) == ("138 0000 1111", "02566000001")
-    assert (sent.traceparent, sent.budget_milliseconds) == ("00-trace", 900)
+    assert sent.traceparent == "00-trace"
 
 
 def test_a_whole_decision() -> None:
@@ -212,7 +212,7 @@ def test_every_event_can_be_sent(event: Event) -> None:
 
 def test_outcomes_of_publishing() -> None:
     def outcome(status: event_service_pb2.PublishStatus, error: str = "") -> object:
-        return publish_outcome(event_service_pb2.PublishResult(status=status, error=error))
+        return publish_error(event_service_pb2.PublishResult(status=status, error=error))
 
     assert outcome(event_service_pb2.PUBLISH_STATUS_STORED) is None
     assert outcome(event_service_pb2.PUBLISH_STATUS_DUPLICATE) is None
@@ -223,7 +223,7 @@ def test_outcomes_of_publishing() -> None:
     assert (invalid.field, invalid.message) == ("code", "code: is missing")
     assert isinstance(outcome(event_service_pb2.PUBLISH_STATUS_INVALID, "bad"), InvalidArgumentError)
     newer = event_service_pb2.PublishResult.FromString(b"\x08\x63")
-    assert isinstance(publish_outcome(newer), UnexpectedError)
+    assert isinstance(publish_error(newer), UnexpectedError)
 
 
 def test_a_rejected_message() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from common.errors import AxbridgeError, InvalidArgumentError, UnavailableError
+from common.errors import InvalidArgumentError, UnavailableError
 from gateway.decisions import DecisionBuffer, DecisionLimits
 from gateway.domain import AnsweredQuery, Query
 from tests.unit.gateway.fakes import ROUTED, StepwiseSleep, settle
@@ -13,7 +13,7 @@ from tests.unit.gateway.fakes import ROUTED, StepwiseSleep, settle
 
 class Recorder:
     def __init__(self) -> None:
-        self.error: AxbridgeError | None = None
+        self.error: Exception | None = None
         self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -114,9 +114,10 @@ async def test_a_cancelled_flush_loses_nothing() -> None:
     assert decisions.waiting == 1
 
 
-async def test_what_is_refused_is_dropped_and_does_not_block() -> None:
+@pytest.mark.parametrize("error", [InvalidArgumentError("decisions[0].result", "missing"), ValueError("no UTF-8")])
+async def test_what_is_refused_is_dropped_and_does_not_block(error: Exception) -> None:
     recorder = Recorder()
-    recorder.error = InvalidArgumentError("decisions[0].result", "missing")
+    recorder.error = error
     decisions = buffer(recorder)
     decisions.add(answered("a"))
     assert await decisions.flush_batch()

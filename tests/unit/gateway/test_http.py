@@ -14,6 +14,8 @@ from common.errors import (
     UnavailableError,
 )
 from gateway.codec import MAX_BODY_BYTES, decode_answer
+from gateway.convert import event_to_proto
+from gateway.domain import AnswerStyle, TenantSettings
 from tests.unit.gateway.conftest import Served, read_reply
 from tests.unit.gateway.fakes import NOW, settle
 from tests.unit.gateway.test_codec_hostile import BODIES
@@ -216,6 +218,32 @@ async def test_content_types_that_nobody_reads(served: Served, content_type: str
     assert reply.status == 415
     assert reply.headers["content-type"] == "application/json; charset=UTF-8"
     assert b"Content-Type: not supported" in reply.body
+
+
+async def test_a_header_that_is_no_text_does_no_harm(served: Served) -> None:
+    head = f"POST /v1/calls HTTP/1.1\r\nHost: x\r\nContent-Length: {len(EVENT_XML)}\r\nContent-Type: "
+    reader, writer = await served.connect()
+    writer.write(head.encode() + b"text/xml; charset=\xff\r\n\r\n" + EVENT_XML)
+    assert (await read_reply(reader)).status == 200
+    writer.close()
+    (received,) = served.publisher.stored
+    assert received.receipt.content_type == "text/xml; charset=?"
+    event_to_proto(received).SerializeToString()
+
+
+async def test_refusals_are_written_as_the_tenant_wishes(served: Served) -> None:
+    served.tenants.tenants["100001"] = TenantSettings("100001", AnswerStyle("answer"))
+    await served.post(EVENT_XML)
+    assert b"<answer><sid>s1</sid>" in (await served.post(QUERY_XML.replace(b"query", b"ask"))).body
+    served.publisher.error = UnavailableError("x")
+    assert b"<answer><sid>s1</sid>" in (await served.post(EVENT_XML)).body
+
+
+async def test_what_happens_often_is_logged_once(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    served.publisher.error = UnavailableError("x")
+    for _ in range(5):
+        await served.post(EVENT_JSON, "application/json")
+    assert len([record for record in caplog.records if "an event was not stored" in record.getMessage()]) <= 2
 
 
 async def test_other_paths_and_methods(served: Served) -> None:

@@ -28,7 +28,6 @@ from gateway.domain import (
     RouteDecision,
     TenantSettings,
 )
-from gateway.routing_client import QueryItem
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
 from gateway.trace_sampler import TraceSampler
@@ -146,15 +145,15 @@ async def test_a_routing_service_that_hangs_costs_the_budget_and_no_more() -> No
     """The coalescer's own deadline, with the clock that runs: whatever the service does, there is an answer."""
     never: asyncio.Future[list[RouteDecision | AxbridgeError]] = asyncio.get_running_loop().create_future()
 
-    async def hang(_batch: Batch[QueryItem, RouteDecision]) -> list[RouteDecision | AxbridgeError]:
+    async def hang(_batch: Batch[Query, RouteDecision]) -> list[RouteDecision | AxbridgeError]:
         return await never
 
     clock = SystemClock()
-    coalescer: Coalescer[QueryItem, RouteDecision] = Coalescer(hang, CoalescerLimits(), clock)
+    coalescer: Coalescer[Query, RouteDecision] = Coalescer(hang, CoalescerLimits(), clock)
 
     class Resolver:
-        def resolve(self, query: Query, traceparent: str, deadline: float) -> asyncio.Future[RouteDecision]:
-            return coalescer.submit(query.tenant_id, QueryItem(query, traceparent), deadline)
+        async def resolve(self, query: Query, _traceparent: str, deadline: float) -> RouteDecision:
+            return await coalescer.submit(query.tenant_id, query, deadline)
 
     directory = TenantDirectory(FakeTenants(), DirectoryLimits(), clock)
     queries = QueryService(Resolver(), directory, FakeSink(), QueryOptions(0.05, SAMPLER), clock)
