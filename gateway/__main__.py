@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from common.clock import SystemClock
+from common.errors import AxbridgeError
 from common.grpc_channel import open_channel
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from gateway.coalescer import CoalescerLimits
 from gateway.decisions import DecisionBuffer, DecisionLimits
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
-from gateway.handlers import CallHandler, CallLimits, HealthHandler
+from gateway.handlers import CallHandler, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
 from gateway.readiness import Backend, Readiness, health_check
 from gateway.routing_client import RoutingClient, TenantClient
@@ -24,6 +25,7 @@ from gateway.settings import GatewaySettings
 from gateway.tenants import DirectoryLimits, TenantDirectory
 from gateway.trace_sampler import TraceSampler
 from gateway.tracked_tasks import TrackedTasks
+from gateway.wiring import running_guards
 
 NAME = "gateway"
 _RECORD_TIMEOUT_SECONDS = 5.0
@@ -36,7 +38,12 @@ async def serve(settings: GatewaySettings) -> int:
     """Serve until SIGTERM or SIGINT, then drain: not ready, no new connections, requests, batches, records."""
     stop = stop_requested()
     clock = SystemClock()
-    async with open_channel(settings.routing_target) as routing, open_channel(settings.events_target) as events:
+    security = settings.channel_security
+    async with (
+        running_guards(settings, clock) as guards,
+        open_channel(settings.routing_target, security) as routing,
+        open_channel(settings.events_target, security) as events,
+    ):
         directory = TenantDirectory(
             TenantClient(routing, settings.tenant_timeout_seconds),
             DirectoryLimits(refresh_seconds=settings.tenant_refresh_seconds),
@@ -55,20 +62,28 @@ async def serve(settings: GatewaySettings) -> int:
         calls = CallHandler(
             QueryService(resolver, directory, decisions, query_options, clock),
             EventService(publisher, directory, QuarantineClient(events), event_options, clock),
+            guards.entrance,
             tasks,
             clock,
-            CallLimits(settings.body_timeout_seconds, settings.event_retry_after_seconds),
         )
         routing_backend = Backend("routing_service", health_check(routing))
         events_backend = Backend("event_service", health_check(events))
-        readiness = Readiness(routing_backend, events_backend)
+        readiness = Readiness(routing_backend, events_backend, guards.problems)
         background = (
             directory.keep_fresh(),
             decisions.keep_flushing(),
             routing_backend.keep_checking(),
             events_backend.keep_checking(),
         )
-        options = HttpOptions(settings.listen, settings.keepalive_seconds, settings.drain_seconds)
+        options = HttpOptions(
+            settings.listen,
+            settings.keepalive_seconds,
+            settings.drain_seconds,
+            settings.header_timeout_seconds,
+            settings.max_connections,
+            settings.lame_duck_seconds,
+            guards.tls,
+        )
         async with _running(stop, *background):
             async with running_http(build_app(calls, HealthHandler(readiness)), options) as address:
                 announce(NAME, address)
@@ -123,7 +138,7 @@ def main() -> int:
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:
         return run(lambda: serve(settings))
-    except OSError as error:
+    except (AxbridgeError, OSError) as error:
         _log.error("can't start", detail=str(error))
         return 1
 

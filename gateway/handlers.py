@@ -1,6 +1,5 @@
 """HTTP to use cases and back. Every answer is in the request's own format."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from aiohttp import web
@@ -18,8 +17,10 @@ from gateway.codec import (
     encode_answer,
 )
 from gateway.codec.detect import refusal_form
-from gateway.domain import Event, MessageForm, Query, QueryAnswer, Receipt, RejectedMessage
+from gateway.domain import Event, Message, MessageForm, Query, QueryAnswer, Receipt, RejectedMessage
+from gateway.entrance import Entrance
 from gateway.log_throttle import LogThrottle
+from gateway.platform_access import Sender
 from gateway.readiness import Readiness
 from gateway.service import EventService, QueryService
 from gateway.tracked_tasks import TrackedTasks
@@ -27,25 +28,18 @@ from gateway.tracked_tasks import TrackedTasks
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """How long a body may take, and when a platform should try an event again."""
-
-    body_timeout_seconds: float
-    retry_after_seconds: int
-
-
 class CallHandler:
     """POST /v1/calls: queries and events."""
 
     def __init__(
-        self, queries: QueryService, events: EventService, tasks: TrackedTasks, clock: Clock, limits: CallLimits
+        self, queries: QueryService, events: EventService, entrance: Entrance, tasks: TrackedTasks, clock: Clock
     ) -> None:
         self._queries = queries
         self._events = events
+        self._entrance = entrance
+        self._limits = entrance.limits
         self._tasks = tasks
         self._clock = clock
-        self._limits = limits
         self._not_stored = LogThrottle(clock)
         self._unexpected = LogThrottle(clock)
 
@@ -54,19 +48,28 @@ class CallHandler:
         started = self._clock.monotonic()
         content_type = request.headers.get("Content-Type")
         body = b""
+        sender = self._entrance.sender(request)
         try:
             body = await read_body(request, self._limits.body_timeout_seconds)
             message = decode_request(content_type, body)
             command = message.command
+            tenant_id = command.tenant_id.strip()
+            if not self._entrance.admits(sender, tenant_id):
+                return await self._turn_away(message, body, content_type, sender, started)
             if isinstance(command, Query):
-                styled = await self._queries.answer(command, started)
+                if await self._entrance.has_room_for_query(tenant_id):
+                    styled = await self._queries.answer(command, started)
+                else:
+                    styled = self._queries.decline(command, ResultCode.UNAVAILABLE)
                 return web.Response(
                     body=encode_answer(message.form, styled.answer, styled.style),
                     headers=_headers(message.form.content_type),
                 )
+            if not await self._entrance.has_room_for_event(tenant_id):
+                return self._unavailable(message.form, _echo(command, ResultCode.UNAVAILABLE))
             return await self._tasks.run(self._take(message.form, command, self._receipt(body, content_type), started))
         except MessageError as error:
-            return await self._refuse(error, body, content_type, started)
+            return await self._refuse(error, body, content_type, sender, started)
         except ConnectionError:
             # The platform hung up; nobody is left to be answered.
             raise
@@ -78,25 +81,49 @@ class CallHandler:
 
     async def _take(self, form: MessageForm, event: Event, receipt: Receipt, started: float) -> web.Response:
         """Store an event. Runs as a task of its own: a platform that hangs up has not taken its event back."""
-        echo = (event.session_id, event.tenant_id, event.call_id, event.seq)
         try:
             await self._events.take(event, receipt, started)
         except (NotFoundError, InvalidArgumentError) as error:
             result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
             await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)
-            answer = QueryAnswer(*echo, result, event.charge_ext, reason=error.message)
-            return self._response(form, answer, 400)
+            return self._response(form, _echo(event, result, error.message), 400)
         except AxbridgeError as error:
             timed_out = isinstance(error, DeadlineExceededError)
             if (held_back := self._not_stored.admit()) is not None:
                 _log.warning("an event was not stored", detail=error.message, held_back=held_back)
             result = ResultCode.TIMED_OUT if timed_out else ResultCode.UNAVAILABLE
-            return self._unavailable(form, QueryAnswer(*echo, result, event.charge_ext))
+            return self._unavailable(form, _echo(event, result))
         return web.Response(body=b"", headers=_headers(form.content_type))
 
-    async def _refuse(self, error: MessageError, body: bytes, content_type: str | None, started: float) -> web.Response:
+    async def _turn_away(
+        self, message: Message, body: bytes, content_type: str | None, sender: Sender, started: float
+    ) -> web.Response:
+        """Answer somebody who may not speak for the tenant, without a word about the tenant."""
+        command, form = message.command, message.form
+        reason = ""
+        if isinstance(command, Event):
+            reason = "vccId: the sender may not speak for this enterprise"
+            if self._entrance.recognises(sender):
+                rejected = RejectedMessage(self._receipt(body, content_type), reason, command.tenant_id.strip())
+                await self._tasks.run(self._events.put_away(rejected, started))
+        answer = QueryAnswer(
+            command.session_id,
+            command.tenant_id,
+            command.call_id,
+            command.seq,
+            ResultCode.NOT_AUTHORIZED,
+            reason=reason,
+        )
+        return web.Response(
+            body=encode_answer(form, answer), status=403 if reason else 200, headers=_headers(form.content_type)
+        )
+
+    async def _refuse(
+        self, error: MessageError, body: bytes, content_type: str | None, sender: Sender, started: float
+    ) -> web.Response:
         # What can't be read whole may still be somebody's event.
-        if isinstance(error, InvalidEventError) or (isinstance(error, UnreadableBodyError) and b"event" in body):
+        is_event = isinstance(error, InvalidEventError) or (isinstance(error, UnreadableBodyError) and b"event" in body)
+        if is_event and self._entrance.recognises(sender):
             message = RejectedMessage(self._receipt(body, content_type), error.message, error.answer.tenant_id.strip())
             await self._tasks.run(self._events.put_away(message, started))
         response = self._response(error.form, error.answer, error.http_status)
@@ -118,6 +145,13 @@ class CallHandler:
         # aiohttp gives bytes that are no UTF-8 as lone surrogates, which nothing after it can write.
         header = (content_type or "").encode("utf-8", "replace").decode()
         return Receipt(to_microseconds(self._clock.now()), body, header)
+
+
+def _echo(event: Event, result: ResultCode, reason: str = "") -> QueryAnswer:
+    """What is said to an event that was not taken."""
+    return QueryAnswer(
+        event.session_id, event.tenant_id, event.call_id, event.seq, result, event.charge_ext, reason=reason
+    )
 
 
 @lru_cache(maxsize=16)

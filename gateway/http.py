@@ -1,12 +1,17 @@
 """The HTTP server: routes, limits of its connections, start and end."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from gateway.codec import MAX_BODY_BYTES
+from gateway.connections import Connections, WatchedSite
+from gateway.entrance import TOKEN_IN_PATH
 from gateway.handlers import CallHandler, HealthHandler
 
 # How long what a refused sender goes on sending is read and dropped: a connection that is cut while he sends would cost
@@ -16,46 +21,84 @@ _LINGERING_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """How the server listens (`HOST:PORT`, port 0 for a free one), keeps idle connections and ends."""
+    """How the server listens (`HOST:PORT`, port 0 for a free one), keeps connections and ends.
+
+    `lame_duck_seconds` is how long it still takes requests when it ends, telling each client to leave.
+    """
 
     listen: str
     keepalive_seconds: float
     drain_seconds: float
+    header_timeout_seconds: float = 5.0
+    max_connections: int = 10_000
+    lame_duck_seconds: float = 1.0
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def connection_options(self) -> dict[str, Any]:
+        """Idle connections outlive the platform's, nothing is decompressed, nobody is logged."""
+        return {
+            "access_log": None,
+            "keepalive_timeout": self.keepalive_seconds,
+            "lingering_time": _LINGERING_SECONDS,
+            "auto_decompress": False,
+        }
+
+
+class Draining:
+    """Whether the server is about to end."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    async def dismiss(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Before each answer: a client that is told to close its connection opens the next one somewhere else."""
+        if self.is_on:
+            response.force_close()
 
 
 def build_app(calls: CallHandler, health: HealthHandler) -> web.Application:
     """The routes. One URL takes queries and events, since that is where the protocol sends both by default."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_post("/v1/calls", calls.handle)
+    app.router.add_post(f"/v1/calls/{{{TOKEN_IN_PATH}}}", calls.handle)
+    app.router.add_get("/livez", health.healthz)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     return app
 
 
-def build_runner(app: web.Application, options: HttpOptions) -> web.AppRunner:
-    """The server's settings: idle connections outlive the platform's, nothing is decompressed, nobody is logged."""
-    return web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=options.keepalive_seconds,
-        lingering_time=_LINGERING_SECONDS,
-        shutdown_timeout=options.drain_seconds,
-        handler_cancellation=False,
-        auto_decompress=False,
-    )
-
-
 @asynccontextmanager
 async def running_http(app: web.Application, options: HttpOptions) -> AsyncIterator[str]:
-    """Serve while the context is open, giving the address; then stop accepting and wait for requests in flight.
+    """Serve while the context is open, giving the address.
 
-    Raises OSError when the address is taken.
+    At its end requests are still taken until every client has left, for `lame_duck_seconds` at most: one that was told
+    nothing would send its next request into a connection that is being closed. Then nothing is accepted any more, and
+    requests in flight are waited for. Raises OSError when the address is taken.
     """
-    runner = build_runner(app, options)
+    draining = Draining()
+    app.on_response_prepare.append(draining.dismiss)
+    runner = web.AppRunner(
+        app, shutdown_timeout=options.drain_seconds, handler_cancellation=False, **options.connection_options
+    )
     await runner.setup()
     host, _, port = options.listen.rpartition(":")
+    connections = Connections(options.header_timeout_seconds, options.max_connections, asyncio.get_running_loop().time)
+    sweeping = asyncio.create_task(connections.keep_sweeping())
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port), backlog=1024).start()
+        address = (host.strip("[]"), int(port))
+        await WatchedSite(runner, address, connections, options.connection_options, options.tls).start()
         yield f"{host}:{runner.addresses[0][1]}"
+        draining.is_on = True
+        await _everybody_left(connections, options.lame_duck_seconds)
     finally:
+        sweeping.cancel()
         await runner.cleanup()
+
+
+async def _everybody_left(connections: Connections, at_most_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(at_most_seconds):
+            await connections.emptied.wait()
+    except TimeoutError:
+        return

@@ -48,9 +48,10 @@ class Readiness:
     come again, and without a gateway both would be lost.
     """
 
-    def __init__(self, routing: Backend, events: Backend) -> None:
+    def __init__(self, routing: Backend, events: Backend, problems: Callable[[], list[str]] = list) -> None:
         self._routing = routing
         self._events = events
+        self._problems = problems
         self.is_draining = False
 
     def not_ready_reasons(self) -> list[str]:
@@ -67,7 +68,7 @@ class Readiness:
     def degraded_reasons(self) -> list[str]:
         """What does not work at the moment although this gateway may be ready."""
         lost = self._events.was_reached and not self._events.is_reachable
-        return [f"{self._events.name} can't be reached"] if lost else []
+        return ([f"{self._events.name} can't be reached"] if lost else []) + self._problems()
 
 
 def health_check(channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:

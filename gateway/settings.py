@@ -1,9 +1,15 @@
 """The gateway's settings, read once from the environment."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.errors import InvalidArgumentError
+from common.grpc_channel import ChannelSecurity
+from common.tls import TlsFiles
+from gateway.forwarded import parse_network
 
 
 class GatewaySettings(BaseSettings):
@@ -19,6 +25,49 @@ class GatewaySettings(BaseSettings):
         description="The routing service: HOST:PORT, or dns:///HOST:PORT to spread over all its addresses.",
     )
     events_target: str = Field(default="127.0.0.1:50052", description="The event service, likewise.")
+    access_file: Path | None = Field(
+        default=None,
+        description="TOML file of the networks and tokens by which platforms may speak for enterprises, read again "
+        "when it changes (docs/security.md); empty: senders are not told apart.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of the proxies whose X-Forwarded-For is believed, separated by commas; empty: none.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Listen beyond loopback even without an access file: for networks that are guarded otherwise.",
+    )
+    https_cert_file: Path | None = Field(
+        default=None,
+        description="Certificate and chain that HTTPS is served with, PEM, read again on change; empty: plain HTTP.",
+    )
+    https_key_file: Path | None = Field(default=None, description="That certificate's private key, PEM.")
+    tls_ca_file: Path | None = Field(
+        default=None,
+        description="Authorities of the services' certificates, PEM; with this or the next one, gRPC goes over TLS.",
+    )
+    tls_cert_file: Path | None = Field(
+        default=None, description="The gateway's own certificate for mutual TLS towards the services, PEM."
+    )
+    tls_key_file: Path | None = Field(default=None, description="Its private key, PEM.")
+    tls_server_name: str = Field(
+        default="", description="Name in the services' certificates, where it is not the targets' host."
+    )
+    api_key_file: Path | None = Field(
+        default=None, description="File with the API key that the gateway shows the services, where it has one."
+    )
+    tenant_queries_per_second: float = Field(
+        default=10_000.0,
+        ge=0,
+        description="Queries per second that an enterprise may send, unless the access file says more; 0: no limit.",
+    )
+    tenant_events_per_second: float = Field(default=50_000.0, ge=0, description="Events per second, likewise.")
+    limits_redis_url: str = Field(
+        default="",
+        repr=False,
+        description="Redis through which gateways share these limits; empty: each one counts for itself.",
+    )
     query_budget_seconds: float = Field(
         default=1.0,
         gt=0,
@@ -37,6 +86,14 @@ class GatewaySettings(BaseSettings):
     )
     event_retry_after_seconds: int = Field(
         default=1, ge=0, le=3600, description="Retry-After of an event's 503, in seconds."
+    )
+    header_timeout_seconds: float = Field(
+        default=5.0, gt=0, description="How long a request's headers may take to arrive; then the connection is cut."
+    )
+    max_connections: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most open connections; beyond it the one that has owed us headers longest gives way.",
     )
     body_timeout_seconds: float = Field(
         default=2.0, gt=0, description="How long a request's body may take to arrive; then the answer is 408."
@@ -70,6 +127,11 @@ class GatewaySettings(BaseSettings):
     trace_sample_ratio: float = Field(
         default=0.0, ge=0, le=1, description="Share of the calls, 0 to 1, whose messages carry a trace context."
     )
+    lame_duck_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="How long a gateway that stops still takes requests, telling clients to go elsewhere.",
+    )
     drain_seconds: float = Field(
         default=10.0, gt=0, description="How long requests in flight may take when the gateway stops."
     )
@@ -79,3 +141,36 @@ class GatewaySettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`json`, `console`, or `auto`: console on a terminal, JSON otherwise."
     )
+
+    @property
+    def channel_security(self) -> ChannelSecurity:
+        """How the channels to the services are protected."""
+        files = TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+        return ChannelSecurity(files if files.paths else None, self.tls_server_name, self.api_key_file)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        # A list as JSON is taken too.
+        parts = value.strip().removeprefix("[").removesuffix("]").split(",")
+        return tuple(part.strip().strip('"') for part in parts if part.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                parse_network(text, "trusted_proxies")
+            except InvalidArgumentError as error:
+                raise ValueError(error.message) from error
+        return value
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "GatewaySettings":
+        if (self.https_cert_file is None) != (self.https_key_file is None):
+            raise ValueError("https_cert_file and https_key_file belong together")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together")
+        return self

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from common.clock import SystemClock
+from common.limits.token_bucket import LocalRateLimiter, RateLimit
 from gateway.domain import TenantSettings
-from gateway.handlers import CallHandler, CallLimits, HealthHandler
+from gateway.entrance import Entrance, EntranceLimits
+from gateway.forwarded import TrustedProxies, parse_network
+from gateway.handlers import CallHandler, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
+from gateway.platform_access import parse_access
 from gateway.readiness import Backend, Readiness
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
@@ -60,8 +64,10 @@ class Served:
         finally:
             writer.close()
 
-    async def post(self, body: bytes, content_type: str | None = "application/xml", **headers: str) -> Reply:
-        lines = ["POST /v1/calls HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
+    async def post(
+        self, body: bytes, content_type: str | None = "application/xml", path: str = "/v1/calls", **headers: str
+    ) -> Reply:
+        lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
         lines += [] if content_type is None else [f"Content-Type: {content_type}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         return await self.send("\n".join(lines), body)
@@ -81,17 +87,42 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
     return Reply(int(head[0].split()[1]), headers, body)
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a test wants different at the entrance. Whoever comes from 127.0.0.1 is believed as a proxy is."""
+
+    access: str | None = None
+    queries: RateLimit | None = None
+    events: RateLimit | None = None
+    header_timeout_seconds: float = 5.0
+    max_connections: int = 1000
+    lame_duck_seconds: float = 1.0
+
+
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+def setup() -> Setup:
+    """Replaced by tests that need another one."""
+    return Setup()
+
+
+@pytest.fixture
+async def served(setup: Setup) -> AsyncIterator[Served]:
     served = Served()
+    access = None if setup.access is None else parse_access(setup.access)
     clock, sampler = SystemClock(), TraceSampler(0)
     directory = TenantDirectory(served.tenants, DirectoryLimits(), clock)
     calls = CallHandler(
         QueryService(served.resolver, directory, served.sink, QueryOptions(1.0, sampler), clock),
         EventService(served.publisher, directory, served.quarantine, EventOptions(5.0, 1.0, sampler), clock),
+        Entrance(
+            None if access is None else lambda: access,
+            TrustedProxies([parse_network("127.0.0.1/32", "proxies")]),
+            LocalRateLimiter(clock),
+            EntranceLimits(BODY_TIMEOUT_SECONDS, 3, setup.queries, setup.events),
+            clock,
+        ),
         served.tasks,
         clock,
-        CallLimits(BODY_TIMEOUT_SECONDS, 3),
     )
 
     def backend(name: str) -> Backend:
@@ -104,7 +135,10 @@ async def served() -> AsyncIterator[Served]:
     served.backends = [routing, events]
     served.readiness = Readiness(routing, events)
     app = build_app(calls, HealthHandler(served.readiness))
-    async with running_http(app, HttpOptions("127.0.0.1:0", 75.0, 1.0)) as address:
+    options = HttpOptions(
+        "127.0.0.1:0", 75.0, 1.0, setup.header_timeout_seconds, setup.max_connections, setup.lame_duck_seconds
+    )
+    async with running_http(app, options) as address:
         served.address = address
         yield served
     await served.tasks.drain(1.0)

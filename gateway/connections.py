@@ -1,0 +1,154 @@
+"""The gateway's connections: how many, and how long a client may take over a request's headers.
+
+aiohttp gives a connection its keep-alive time, over a minute, for its first request's headers, and a client that sends
+a byte now and then for a later one as long again. Those who do that on purpose have thousands of connections. Here the
+connections whose next request has begun to arrive, and the new ones, stand in a row by age, and the oldest are cut.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+SWEEP_SECONDS = 0.5
+TLS_HANDSHAKE_SECONDS = 10.0
+
+
+class Connections:
+    """All connections of a server. Those that owe us headers are in `waiting`, since when, oldest first."""
+
+    def __init__(self, header_timeout_seconds: float, max_connections: int, now: Callable[[], float]) -> None:
+        self._header_timeout_seconds = header_timeout_seconds
+        self._max_connections = max_connections
+        self.now = now
+        self.waiting: dict[WatchedHandler, float] = {}
+        self.open = 0
+        self.emptied = asyncio.Event()
+        self.emptied.set()
+        self.cut = 0
+        self.refused = 0
+
+    def opened(self, handler: "WatchedHandler") -> bool:
+        """Take a new connection in; False when there is no room. One that owes us headers gives its place up for it."""
+        if self.open >= self._max_connections:
+            oldest = next(iter(self.waiting), None)
+            if oldest is None:
+                self.refused += 1
+                return False
+            self._cut(oldest)
+        self.open += 1
+        self.emptied.clear()
+        self.waiting[handler] = self.now()
+        return True
+
+    def closed(self, handler: "WatchedHandler") -> None:
+        """Forget a connection."""
+        self.open -= 1
+        if not self.open:
+            self.emptied.set()
+        self.waiting.pop(handler, None)
+
+    def sweep(self) -> None:
+        """Cut those that took too long."""
+        limit = self.now() - self._header_timeout_seconds
+        while self.waiting:
+            handler, since = next(iter(self.waiting.items()))
+            if since > limit:
+                return
+            if handler.owes_headers:
+                self._cut(handler)
+            else:
+                # Its request arrived in pieces and is being answered.
+                del self.waiting[handler]
+
+    async def keep_sweeping(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Do that for ever."""
+        while True:
+            await sleep(SWEEP_SECONDS)
+            self.sweep()
+
+    def _cut(self, handler: "WatchedHandler") -> None:
+        self.cut += 1
+        self.waiting.pop(handler, None)
+        handler.force_close()
+
+
+class WatchedHandler(web.RequestHandler):
+    """aiohttp's connection, which tells whether it owes us the rest of a request's headers."""
+
+    __slots__ = ("_connections", "_is_counted")
+
+    def __init__(self, manager: web.Server, connections: Connections, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._connections = connections
+        self._is_counted = False
+
+    @property
+    def owes_headers(self) -> bool:
+        """Whether no request is being answered on this connection and none waits to be."""
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self._messages
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._is_counted = self._connections.opened(self)
+        if not self._is_counted:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._connections.closed(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        waiting = self._connections.waiting
+        if self._messages or self._current_request is not None:
+            if self in waiting:
+                del waiting[self]
+        elif self._is_counted and self not in waiting:
+            waiting[self] = self._connections.now()
+
+
+class WatchedSite(web.BaseSite):
+    """Listens on a TCP port with watched connections."""
+
+    __slots__ = ("_connections", "_host", "_options", "_port")
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        address: tuple[str, int],
+        connections: Connections,
+        options: dict[str, Any],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        super().__init__(runner, ssl_context=tls, backlog=1024)
+        self._host, self._port = address
+        self._connections = connections
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        await super().start()
+        loop = asyncio.get_running_loop()
+        server = self._runner.server
+        assert server is not None
+
+        def connect() -> WatchedHandler:
+            return WatchedHandler(server, self._connections, loop=loop, **self._options)
+
+        self._server = await loop.create_server(
+            connect,
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if self._ssl_context else None,
+        )
