@@ -109,8 +109,7 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
         "retry": Retry(NoBackoff(), 0),
         # RESP2 needs no greeting, so that a new connection costs no round trip more.
         "protocol": 2,
-        "lib_name": None,
-        "lib_version": None,
+        "driver_info": None,
     }
     if address.mode == "cluster":
         tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
@@ -127,8 +126,9 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
         )
         return _SingleClient(Redis.from_pool(pool))
     tls = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
-    known = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry", "protocol")}
-    sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known | {"lib_name": None, "lib_version": None} | tls)
+    connecting = ("socket_timeout", "socket_connect_timeout", "retry", "protocol", "driver_info")
+    known = {name: options[name] for name in connecting}
+    sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known | tls)
     pool = _untyped(SentinelConnectionPool)(address.service, sentinel, max_connections=connections, **(options | tls))
     return _SingleClient(Redis.from_pool(pool))
 

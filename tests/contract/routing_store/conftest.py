@@ -1,18 +1,19 @@
 """Every adapter of the routing ports, for the contract suite: add one here, and it has to keep the contract."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from routing_service.migrate import migrate
+from common.clock import SystemClock
 from routing_service.ports import BindingHistory, BindingStore, CandidateSource, TenantStore
-from routing_service.sql_store.binding_store import SqlBindingStore
-from routing_service.sql_store.candidates import SqlCandidateSource
+from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.database import Database, DatabaseLimits
-from routing_service.sql_store.tenant_store import SqlTenantStore
+from routing_service.wiring import opened_stores
 from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisServer
 from tests.unit.routing_service.builders import OTHER_TENANT, TENANT, tenant
 
 # The tests are about what is stored, not about how fast: a busy machine must not make them fail.
@@ -38,21 +39,46 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql+redis"])
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def database_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> str:
+    if backend == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'routing.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return await server.create_database()
 
 
 @pytest.fixture
-async def empty_stores(database_url: str) -> AsyncIterator[Stores]:
-    database = Database(database_url, PATIENT)
-    await migrate(database.writers)
-    source = SqlCandidateSource(database)
-    yield Stores(SqlTenantStore(database), SqlBindingStore(database), source, source, database)
-    await database.close()
+async def empty_stores(request: pytest.FixtureRequest, backend: str, database_url: str) -> AsyncIterator[Stores]:
+    server: RedisServer | None = request.getfixturevalue("redis") if backend.endswith("+redis") else None
+    settings = RoutingServiceSettings(
+        database_url=database_url,
+        migrate_at_start="yes",
+        read_timeout_seconds=PATIENT.read_timeout_seconds,
+        write_timeout_seconds=PATIENT.write_timeout_seconds,
+        redis_url="" if server is None else server.url,
+        redis_key_prefix=uuid.uuid4().hex,
+        cache_timeout_seconds=1.0,
+        cache_write_timeout_seconds=1.0,
+        cache_audits_per_second=1000.0,
+    )
+    async with opened_stores(settings, SystemClock()) as stores:
+        yield Stores(stores.tenants, stores.bindings, stores.source, stores.history, stores.database)
+        # Whatever a test did, nothing that it was answered was older than what it had been told.
+        assert stores.stats.mismatches == 0
 
 
 @pytest.fixture
