@@ -61,6 +61,14 @@ def answer_of(decision: RouteDecision, query: RouteQuery, tenant: Tenant, source
     """The answer that a decision about a known tenant's query becomes."""
     settings = tenant.settings
     binding = decision.binding
+    if decision.result is ResultCode.SUCCESS and binding is None:
+        return RouteAnswer(
+            result=decision.result,
+            reason=decision.reason,
+            members=tuple(_member(each, query, settings) for each in decision.targets),
+            attributes=_attributes(settings.default_profile, settings),
+            style=settings.response_style,
+        )
     if decision.result is not ResultCode.SUCCESS or binding is None:
         answer = failure_answer(decision.result, decision.reason, tenant)
         if binding is None:

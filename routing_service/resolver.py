@@ -1,56 +1,41 @@
-"""Who is called: a pure function of the candidates, the query and the time.
+"""Who is called: a pure function of the candidates, the query, the time and what is remembered.
 
-The kinds are tried in the order of `_MATCHERS`: a relationship that names the caller beats one that serves everybody.
-Within a kind the candidates' own order does not matter: live bindings don't overlap (see `BindingTerms.claims`), and
-should two do so all the same, the older one wins on every replica.
+Allow and block lists come first. Then the kinds are tried in the order of `matching.MATCHERS`: a relationship that
+names the caller beats one that serves everybody. Within a kind the candidates' own order does not matter: live bindings
+don't overlap (see `BindingTerms.claims`), and should two do so all the same, the older one wins on every replica. Where
+no binding relates the caller to the access number, the tenant's fallback number is called.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 from common.protocol_codes import ResultCode
-from routing_service.domain.binding import Binding, BindingKind, BindingTerms
+from routing_service.domain.binding import Binding, BindingTarget, BindingTerms
 from routing_service.domain.decision import (
+    NO_CONTEXT,
     UNREADABLE,
-    CallDirection,
     Candidates,
     ConsideredRule,
+    RouteContext,
     RouteDecision,
     RouteQuery,
     RouteTarget,
     RuleOutcome,
 )
+from routing_service.domain.number_list import list_verdict
+from routing_service.domain.profile import NO_MEMBER_PROMPTS
+from routing_service.matching import MATCHERS, Mismatch, Refusal, Route, Unknowable, match_binding
 
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """The binding connects this caller."""
-
-    direction: CallDirection
-    numbers: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """The binding is about this caller, and says that nobody is called."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Mismatch:
-    """The binding is not about this caller."""
-
-    reason: str
-
-
-_Match = _Route | _Refusal | _Mismatch
 Trace = list[ConsideredRule]
 
 
-def resolve(query: RouteQuery, candidates: Candidates, now: datetime, trace: Trace | None = None) -> RouteDecision:
+def resolve(
+    query: RouteQuery,
+    candidates: Candidates,
+    now: datetime,
+    trace: Trace | None = None,
+    context: RouteContext = NO_CONTEXT,
+) -> RouteDecision:
     """Decide a query of a known tenant. Every rule considered is appended to `trace`, where one is given.
 
     `candidates` belong to the query's key. Times count as `BindingTerms.in_force` says.
@@ -64,61 +49,52 @@ def resolve(query: RouteQuery, candidates: Candidates, now: datetime, trace: Tra
     _note(trace, "access_number", None, RuleOutcome.PASSED, "the tenant has bindings on this access number")
     if query.calling_number == UNREADABLE:
         _note(trace, "calling_number", None, RuleOutcome.REJECTED, "the calling number can't be read: no pair matches")
+    if candidates.list_entries:
+        verdict = list_verdict(candidates.list_entries, query.calling_number, now)
+        if verdict.blocked:
+            return _end(trace, "number_list", ResultCode.CALLER_BLOCKED, verdict.reason)
+        _note(trace, "number_list", None, RuleOutcome.PASSED, verdict.reason)
     out_of_force: Binding | None = None
     for binding in _in_order(candidates.bindings):
         terms = binding.terms
         rule = terms.kind.value.lower()
-        match = _without_self_call(_MATCHERS[terms.kind](terms, query), query)
-        if isinstance(match, _Mismatch):
+        match = match_binding(binding, query, context.recollection)
+        if isinstance(match, Mismatch):
             _note(trace, rule, binding, RuleOutcome.REJECTED, match.reason)
             continue
         if not terms.in_force(now):
             _note(trace, "validity", binding, RuleOutcome.REJECTED, _why_not_in_force(terms, now))
-            if isinstance(match, _Route) and out_of_force is None:
+            if not isinstance(match, Refusal) and out_of_force is None:
                 out_of_force = binding
             continue
         _note(trace, "validity", binding, RuleOutcome.PASSED, "the binding is in force")
         _note(trace, rule, binding, RuleOutcome.DECIDED, match.reason)
-        if isinstance(match, _Refusal):
-            return RouteDecision(ResultCode.NO_BINDING, match.reason, binding)
-        targets = tuple(RouteTarget(number, terms.display_number, terms.member_prompts) for number in match.numbers)
-        return RouteDecision(ResultCode.SUCCESS, match.reason, binding, match.direction, targets)
+        if isinstance(match, Route):
+            targets = tuple(_target(terms, each) for each in match.targets)
+            return RouteDecision(ResultCode.SUCCESS, match.reason, binding, match.direction, targets)
+        result = ResultCode.UNAVAILABLE if isinstance(match, Unknowable) else ResultCode.NO_BINDING
+        return RouteDecision(result, match.reason, binding)
     if out_of_force is not None:
         return _end(
             trace, "validity", ResultCode.NOT_IN_FORCE, _why_not_in_force(out_of_force.terms, now), out_of_force
         )
-    return _end(trace, "no_match", ResultCode.NO_BINDING, "no binding relates the caller and this access number")
+    return _without_binding(query, trace, context)
 
 
-def _match_axb(terms: BindingTerms, query: RouteQuery) -> _Match:
-    caller = query.calling_number
-    if caller == UNREADABLE:
-        return _Mismatch("a caller that can't be read is in no pair")
-    if caller == terms.a_number:
-        return _Route(CallDirection.A_TO_B, (terms.b_number,), "the caller is the A side of a pair and reaches B")
-    if caller == terms.b_number:
-        if terms.one_way:
-            return _Refusal("the caller is the B side of a one-way pair")
-        return _Route(CallDirection.B_TO_A, (terms.a_number,), "the caller is the B side of a pair and reaches A")
-    return _Mismatch("the caller is neither side of the pair")
+def _without_binding(query: RouteQuery, trace: Trace | None, context: RouteContext) -> RouteDecision:
+    no_match = "no binding relates the caller and this access number"
+    fallback = context.fallback_number
+    if not fallback:
+        return _end(trace, "no_match", ResultCode.NO_BINDING, no_match)
+    _note(trace, "no_match", None, RuleOutcome.REJECTED, no_match)
+    if fallback in (query.calling_number, query.access_number):
+        return _end(trace, "fallback", ResultCode.NO_BINDING, "the fallback would connect the caller with itself")
+    reason = "the tenant's fallback number is called"
+    _note(trace, "fallback", None, RuleOutcome.DECIDED, reason)
+    return RouteDecision(ResultCode.SUCCESS, reason, targets=(RouteTarget(fallback, "", NO_MEMBER_PROMPTS),))
 
 
-def _match_ax(terms: BindingTerms, query: RouteQuery) -> _Match:
-    if query.calling_number != terms.a_number:
-        return _Route(
-            CallDirection.TO_OWNER, (terms.a_number,), "everyone who calls the access number reaches its owner"
-        )
-    if terms.callback_number:
-        return _Route(CallDirection.FROM_OWNER, (terms.callback_number,), "the owner reaches the callback number")
-    return _Refusal("the caller owns the access number, and no callback number is set")
-
-
-# In the order of precedence.
-_MATCHERS: dict[BindingKind, Callable[[BindingTerms, RouteQuery], _Match]] = {
-    BindingKind.AXB: _match_axb,
-    BindingKind.AX: _match_ax,
-}
-_PRECEDENCE = {kind: place for place, kind in enumerate(_MATCHERS)}
+_PRECEDENCE = {kind: place for place, kind in enumerate(MATCHERS)}
 
 
 def _in_order(bindings: Sequence[Binding]) -> Sequence[Binding]:
@@ -127,15 +103,20 @@ def _in_order(bindings: Sequence[Binding]) -> Sequence[Binding]:
     return sorted(bindings, key=lambda each: (_PRECEDENCE[each.terms.kind], each.created_at, each.binding_id))
 
 
-def _without_self_call(match: _Match, query: RouteQuery) -> _Match:
-    # Refused when a binding is written; a row that says so all the same must not become a call.
-    if isinstance(match, _Route) and query.calling_number in match.numbers:
-        return _Refusal("the binding would connect the caller with itself")
-    return match
+def _target(terms: BindingTerms, target: BindingTarget) -> RouteTarget:
+    display_number = target.display_number or terms.y_number or terms.display_number
+    prompts = target.member_prompts if target.member_prompts != NO_MEMBER_PROMPTS else terms.member_prompts
+    return RouteTarget(target.number, display_number, prompts)
 
 
 def _why_not_in_force(terms: BindingTerms, now: datetime) -> str:
-    return "the binding has expired" if terms.has_expired(now) else "the binding is not in force yet"
+    if terms.has_expired(now):
+        return "the binding has expired"
+    if not terms.has_begun(now):
+        return "the binding is not in force yet"
+    if terms.schedule is not None and terms.schedule.is_holiday(now):
+        return "the binding is not in force on this holiday"
+    return "the binding is not in force at this hour of the week"
 
 
 def _note(trace: Trace | None, rule: str, binding: Binding | None, outcome: RuleOutcome, detail: str) -> None:

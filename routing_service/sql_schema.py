@@ -45,6 +45,9 @@ def _version_columns() -> list["sa.Column[Any]"]:
         _column("expires_at_us", sa.BigInteger, nullable=True),
         _column("created_at_us", sa.BigInteger),
         _column("updated_at_us", sa.BigInteger),
+        # JSON document of targets, group, extension, Y, schedule and callback; empty for none of them. The default is
+        # for the version of the code that does not know it.
+        _column("details", sa.Text, server_default=""),
     ]
 
 
@@ -93,6 +96,9 @@ binding_history = sa.Table(
     *_version_columns(),
     _column("ended_at_us", sa.BigInteger),
     sa.Index(None, "tenant_id", "access_number", "ended_at_us"),
+    # Which access numbers still rest for a number.
+    sa.Index(None, "tenant_id", "a_number", "ended_at_us"),
+    sa.Index(None, "tenant_id", "b_number", "ended_at_us"),
 )
 
 # Whose an access number is: it belongs to one tenant for as long as that has live bindings on it. The row goes when the
@@ -121,6 +127,70 @@ binding_claims = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Allow and block lists. Entries are never changed. A query finds those of a caller by the beginnings of its number, and
+# whether a list allows anybody by the last index.
+number_list_entries = sa.Table(
+    "number_list_entries",
+    metadata,
+    _column("entry_id", KeyText, primary_key=True),
+    _column("tenant_id", KeyText),
+    # Empty: about all access numbers of the tenant.
+    _column("access_number", KeyText),
+    _column("action", sa.Text),
+    _column("pattern_type", sa.Text),
+    _column("pattern", KeyText),
+    _column("note", sa.Text),
+    # The largest number where there is no end, so that it sorts behind all others on both databases.
+    _column("expires_at_us", sa.BigInteger),
+    _column("created_at_us", sa.BigInteger),
+    sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], ondelete="CASCADE"),
+    sa.UniqueConstraint("tenant_id", "access_number", "pattern", "pattern_type", name="uq_number_list_entries_pattern"),
+    sa.Index(None, "tenant_id", "created_at_us", "entry_id"),
+    sa.Index("ix_number_list_entries_action", "tenant_id", "access_number", "action", "expires_at_us"),
+)
+
+# When a number was last put first in an answer, for groups that begin with the member who was idle for the longest
+# time. Written best-effort, some time after the answer.
+member_activity = sa.Table(
+    "member_activity",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("number", KeyText, primary_key=True),
+    _column("last_routed_at_us", sa.BigInteger),
+    sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# The order that a session got, so that it gets the same one when its query is sent again. Rows go when they have
+# expired.
+hunt_orders = sa.Table(
+    "hunt_orders",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("session_id", KeyText, primary_key=True),
+    _column("binding_id", KeyText, primary_key=True),
+    # JSON list of numbers.
+    _column("members", sa.Text),
+    _column("expires_at_us", sa.BigInteger),
+    sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], ondelete="CASCADE"),
+    sa.Index(None, "expires_at_us"),
+    sqlite_with_rowid=False,
+)
+
+# Who called the owner of a binding last, where it calls back. It counts only while the binding has this access number
+# and this owner.
+last_callers = sa.Table(
+    "last_callers",
+    metadata,
+    _column("binding_id", KeyText, primary_key=True),
+    _column("access_number", KeyText),
+    _column("owner_number", KeyText),
+    _column("calling_number", KeyText),
+    _column("called_at_us", sa.BigInteger),
+    sa.ForeignKeyConstraint(["binding_id"], ["bindings.binding_id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
 # Writes whose scopes the cache may not have been told of yet: put down in the writing transaction, taken away once it
 # was. A row that stays is a writer that died half-way, and any replica finishes it.
 cache_outbox = sa.Table(
@@ -132,4 +202,92 @@ cache_outbox = sa.Table(
     _column("scopes", sa.Text),
     _column("created_at_us", sa.BigInteger),
     sa.Index(None, "tenant_id"),
+)
+
+# Requests that were named by their sender, with their results: put down in the transaction that they made, so that they
+# are there exactly when it was committed. Kept for a day.
+requests = sa.Table(
+    "requests",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("request_id", KeyText, primary_key=True),
+    # Which of the transactions of one request: an import makes several.
+    _column("part", sa.BigInteger, primary_key=True),
+    # Of what was asked, so that an id that is used again for something else is noticed.
+    _column("content_hash", sa.Text),
+    _column("result", sa.Text),
+    # JSON list of [tenant_id, access_number]: what the cache has to hear of before the result may be told.
+    _column("scopes", sa.Text),
+    _column("created_at_us", sa.BigInteger),
+    sa.Index(None, "created_at_us"),
+)
+
+# Who changed what.
+audit_entries = sa.Table(
+    "audit_entries",
+    metadata,
+    _column("entry_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _column("tenant_id", KeyText),
+    _column("at_us", sa.BigInteger),
+    _column("actor", sa.Text),
+    _column("action", sa.Text),
+    _column("object_id", KeyText),
+    # JSON documents; empty where there was or is nothing.
+    _column("before_json", sa.Text),
+    _column("after_json", sa.Text),
+    _column("request_id", sa.Text),
+    sa.Index(None, "tenant_id", "entry_id"),
+    sa.Index(None, "tenant_id", "object_id", "entry_id"),
+)
+
+# The last position of each tenant's changes. Whoever appends some advances it in the same transaction and holds it to
+# the end: so positions have no gaps, and are in the order of the commits.
+binding_change_heads = sa.Table(
+    "binding_change_heads",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("position", sa.BigInteger),
+)
+
+# What happened to a tenant's bindings. What they said is in `bindings` and `binding_history`, by id and revision.
+binding_changes = sa.Table(
+    "binding_changes",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("position", sa.BigInteger, primary_key=True),
+    _column("type", sa.Text),
+    _column("binding_id", KeyText),
+    _column("revision", sa.BigInteger),
+    _column("changed_at_us", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+
+# Access numbers that belong to a tenant whether they have bindings or not; each has a row in `access_numbers` too.
+pool_numbers = sa.Table(
+    "pool_numbers",
+    metadata,
+    _column("access_number", KeyText, primary_key=True),
+    _column("tenant_id", KeyText),
+    # Empty: the tenant's default pool.
+    _column("pool", KeyText),
+    # Without the leading 0; empty: nationwide.
+    _column("city_code", KeyText),
+    # Names between commas, with one at each end; empty for none at all.
+    _column("capabilities", sa.Text),
+    _column("added_at_us", sa.BigInteger),
+    sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
+    sa.Index(None, "tenant_id", "pool", "city_code", "access_number"),
+    sa.Index(None, "tenant_id", "access_number"),
+)
+
+# Settings of tenants that were replaced, each valid until ended_at_us.
+tenant_history = sa.Table(
+    "tenant_history",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("revision", sa.BigInteger, primary_key=True),
+    # When the tenant was deleted and made again, revisions begin anew.
+    _column("ended_at_us", sa.BigInteger, primary_key=True),
+    _column("display_name", sa.Text),
+    _column("settings", sa.Text),
 )

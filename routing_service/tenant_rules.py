@@ -1,10 +1,11 @@
 """The rules that a tenant's settings must keep."""
 
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from common.errors import InvalidArgumentError
-from common.numbers import is_region
+from common.numbers import is_region, normalize_number
 from common.protocol_codes import ResultCode
 from routing_service.domain.profile import EMPTY_PROFILE
 from routing_service.domain.tenant import DEFAULT_FAILURE_PROMPT, TenantSettings
@@ -32,6 +33,21 @@ def check_tenant_id(text: str, field: str) -> None:
     """Raises InvalidArgumentError naming `field` when no tenant can have this id."""
     if not is_tenant_id(text):
         raise InvalidArgumentError(field, "1 to 64 letters, digits, '_', '-' or '.' are expected")
+
+
+def checked_settings(settings: TenantSettings, current: TenantSettings | None = None) -> TenantSettings:
+    """The settings with the fallback number in normal form; one taken over from `current` is in it already.
+
+    Raises InvalidArgumentError naming the first wrong field (`tenant.callback_url`).
+    """
+    check_settings(settings)
+    number = settings.fallback_number
+    if not number or (current is not None and number == current.fallback_number):
+        return settings
+    try:
+        return replace(settings, fallback_number=normalize_number(number, settings.default_region))
+    except ValueError as error:
+        raise InvalidArgumentError("tenant.fallback_number", str(error)) from error
 
 
 def check_settings(settings: TenantSettings) -> None:

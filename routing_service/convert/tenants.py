@@ -52,6 +52,8 @@ def settings_from_proto(message: tenant_pb2.Tenant) -> TenantSettings:
         },
         callback_url=message.callback_url,
         local_mobile_prefixes=tuple(message.local_mobile_prefixes),
+        fallback_number=message.fallback_number,
+        foreign_display_numbers_allowed=message.foreign_display_numbers_allowed,
     )
 
 
@@ -68,6 +70,8 @@ def tenant_to_proto(tenant: Tenant) -> tenant_pb2.Tenant:
         callback_url=settings.callback_url,
         revision=tenant.revision,
         local_mobile_prefixes=settings.local_mobile_prefixes,
+        fallback_number=settings.fallback_number,
+        foreign_display_numbers_allowed=settings.foreign_display_numbers_allowed,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from routing_service.domain.profile import EMPTY_PROFILE, NO_MEMBER_PROMPTS, CallProfile, MemberPrompts
+from routing_service.domain.schedule import WeeklySchedule
 
 # Claimed by a binding that serves every caller of its access number.
 EVERY_CALLER = ""
@@ -15,6 +16,30 @@ class BindingKind(Enum):
 
     AXB = "AXB"
     AX = "AX"
+    AXG = "AXG"
+    AXE = "AXE"
+    AXYB = "AXYB"
+
+
+# Kinds that are about two callers. All others serve every caller of their access number.
+PAIR_KINDS = frozenset({BindingKind.AXB, BindingKind.AXYB})
+
+
+class HuntStrategy(Enum):
+    """In which order the members of a group are tried."""
+
+    SEQUENTIAL = "sequential"
+    ROUND_ROBIN = "round_robin"
+    LONGEST_IDLE = "longest_idle"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingTarget:
+    """A number to call, with what belongs to it alone: empty and no prompts at all mean what the binding says."""
+
+    number: str
+    display_number: str = ""
+    member_prompts: MemberPrompts = NO_MEMBER_PROMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +47,11 @@ class BindingTerms:
     """What a binding says; everything that its owner writes.
 
     Numbers are in normal form once the terms were checked (`binding_rules.checked_terms`), and empty where the kind has
-    none. AXB: `a_number` and `b_number` reach each other, with `one_way` only A reaches B. AX: everyone reaches
-    `a_number`, who reaches `callback_number`. An empty `display_number` shows the access number. In force from
-    `not_before` on and until just before `expires_at`.
+    none. AXB and AXYB: `a_number` and `b_number` reach each other, with `one_way` only A reaches B; `targets` are tried
+    after B. AX and AXE: everyone reaches `a_number` and then `targets`; the owner reaches `callback_number`, or the
+    last caller. AXG: everyone reaches `targets`, at most `max_members` of them where that is not 0. An empty
+    `display_number` shows the access number, of an AXYB `y_number`. In force from `not_before` on and until just before
+    `expires_at`, while the `schedule` is open.
     """
 
     kind: BindingKind
@@ -38,6 +65,13 @@ class BindingTerms:
     not_before: datetime | None = None
     expires_at: datetime | None = None
     one_way: bool = False
+    targets: tuple[BindingTarget, ...] = ()
+    hunt_strategy: HuntStrategy = HuntStrategy.SEQUENTIAL
+    max_members: int = 0
+    extension: str = ""
+    y_number: str = ""
+    schedule: WeeklySchedule | None = None
+    callback_to_last_caller: bool = False
 
     def has_expired(self, now: datetime) -> bool:
         """Whether its end has come. What has expired stands in nobody's way; what has not begun yet does."""
@@ -49,14 +83,18 @@ class BindingTerms:
 
     def in_force(self, now: datetime) -> bool:
         """Whether calls at this time may use it."""
-        return self.has_begun(now) and not self.has_expired(now)
+        return self.has_begun(now) and not self.has_expired(now) and self.is_open(now)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether its schedule allows it at this time."""
+        return self.schedule is None or self.schedule.is_open(now)
 
     def claims(self) -> tuple[str, ...]:
         """The callers that it takes for itself on its access number: no other live binding there may claim the same.
 
         Numbers in normal form, or EVERY_CALLER. Whoever looks for the binding of a caller finds it by these.
         """
-        if self.kind is BindingKind.AXB:
+        if self.kind in PAIR_KINDS:
             return (self.a_number, self.b_number)
         return (EVERY_CALLER,)
 

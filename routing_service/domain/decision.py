@@ -1,10 +1,12 @@
 """A query, what is known about it, and what is decided."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from common.protocol_codes import ResultCode
 from routing_service.domain.binding import Binding
+from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.profile import MemberPrompts
 
 # Stands for a number that can't be read: withheld, `anonymous`, not a number.
@@ -63,15 +65,49 @@ class Candidates:
     """What the store or the cache knows about a key: every binding that could decide it, in any order.
 
     `bindings` holds those that claim the caller or everyone on this access number, in force or not.
-    `access_number_known` says whether the tenant has any binding there at all.
+    `access_number_known` says whether the tenant has any binding there at all. `list_entries` are the entries of the
+    access number's list and the tenant's that match the caller, and of each list one ALLOW entry, of those that last
+    longest, where there are any; expired ones may be among them. Of an unknown access number there need be none.
     """
 
     access_number_known: bool
     bindings: tuple[Binding, ...] = ()
     source: DecisionSource = DecisionSource.STORE
+    list_entries: tuple[NumberListEntry, ...] = ()
 
 
 NOTHING_KNOWN = Candidates(access_number_known=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What is remembered of earlier calls: for the order of a group's members and for calls back.
+
+    `order` are the members as this very session got them before, empty where it did not. `last_routed_at_us` says when
+    members were last put first in an answer, for those of whom that is known. `last_caller` is who called the owner
+    last, empty where that is not known.
+    """
+
+    order: tuple[str, ...] = ()
+    last_routed_at_us: Mapping[str, int] = field(default_factory=dict)
+    last_caller: str = ""
+
+
+NOTHING_RECALLED = Recollection()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteContext:
+    """What a decision depends on besides its candidates.
+
+    `fallback_number` is the tenant's; `recollection` is None where the memory can't be asked.
+    """
+
+    fallback_number: str = ""
+    recollection: Recollection | None = NOTHING_RECALLED
+
+
+NO_CONTEXT = RouteContext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +124,7 @@ class RouteDecision:
     """The outcome of a query.
 
     `targets` are to be called in this order; there are some exactly when the result is SUCCESS. `binding` is the one
-    that decided, also when it decided that nobody is called.
+    that decided, also when it decided that nobody is called; None is a call to the tenant's fallback.
     """
 
     result: ResultCode

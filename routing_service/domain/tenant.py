@@ -40,7 +40,8 @@ class TenantSettings:
     """What an operator writes about a tenant.
 
     `failure_prompts` are keyed by result code (`1004`), `default` serves the others. `callback_url` is empty where the
-    platform shall use the URL of the query.
+    platform shall use the URL of the query. `fallback_number`, in normal form, is called when an access number has no
+    relationship for the caller; empty: nobody is.
     """
 
     display_name: str = ""
@@ -51,6 +52,8 @@ class TenantSettings:
     failure_prompts: Mapping[str, Prompt] = field(default_factory=dict)
     callback_url: str = ""
     local_mobile_prefixes: tuple[str, ...] = ()
+    fallback_number: str = ""
+    foreign_display_numbers_allowed: bool = False
 
     def failure_prompt(self, result: ResultCode) -> Prompt | None:
         """What the caller is played when a query ends with this result, if anything."""

@@ -11,6 +11,7 @@ from routing_service.binding_rules import checked_terms
 from routing_service.domain.binding import Binding, BindingTerms
 from routing_service.domain.profile import MEMBER_PROMPT_FIELDS, PROFILE_FIELDS
 from routing_service.domain.tenant import Tenant
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin, checked_request_id
 from routing_service.not_found import no_such_binding, no_such_tenant
 from routing_service.patch import ChangeableFields, check_paths, check_revision, patched
 from routing_service.ports import BindingFilter, BindingPosition, BindingStore, TenantStore
@@ -28,6 +29,13 @@ CHANGEABLE_FIELDS: ChangeableFields = {
     "not_before": (),
     "expires_at": (),
     "one_way": (),
+    "targets": (),
+    "hunt_strategy": (),
+    "max_members": (),
+    "extension": (),
+    "y_number": (),
+    "schedule": (),
+    "callback_to_last_caller": (),
 }
 
 _BINDING_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -52,8 +60,8 @@ class BindingService:
         self._clock = clock
         self._new_binding_id = new_binding_id
 
-    async def create(self, tenant_id: str, terms: BindingTerms) -> Binding:
-        """Store a new binding. Raises InvalidArgumentError, and what BindingStore.create raises."""
+    async def create(self, tenant_id: str, terms: BindingTerms, origin: WriteOrigin = NO_ORIGIN) -> Binding:
+        """Store a new binding, once for each request that is named. Raises InvalidArgumentError, and what BindingStore.create raises."""
         check_tenant_id(tenant_id, "binding.tenant_id")
         binding_id = self._new_binding_id()
         now = self._clock.now()
@@ -61,7 +69,8 @@ class BindingService:
         def make(tenant: Tenant) -> Binding:
             return Binding(binding_id, tenant_id, checked_terms(terms, tenant), 1, now, now)
 
-        return await self._bindings.create(tenant_id, make)
+        checked_request_id(origin.request_id)
+        return await self._bindings.create(tenant_id, make, origin)
 
     async def get(self, tenant_id: str, binding_id: str) -> Binding:
         """The binding. Raises NotFoundError."""
@@ -87,8 +96,11 @@ class BindingService:
             which.tenant_id,
             _normal_number(which.access_number, region, "access_number"),
             _normal_number(which.number, region, "number"),
+            which.state,
+            self._clock.now(),
         )
-        listed = ("bindings", which.tenant_id, which.access_number, which.number)
+        state = "" if which.state is None else which.state.value
+        listed = ("bindings", which.tenant_id, which.access_number, which.number, state)
         after = _position(token, listed) if token else None
         # One more than asked for tells whether there is another page.
         found = await self._bindings.list_page(which, after, limit + 1)
@@ -99,7 +111,13 @@ class BindingService:
         return BindingPage(page, page_token((to_microseconds(last.created_at), last.binding_id), listed))
 
     async def update(
-        self, tenant_id: str, binding_id: str, new: BindingTerms, paths: Collection[str], expected_revision: int
+        self,
+        tenant_id: str,
+        binding_id: str,
+        new: BindingTerms,
+        paths: Collection[str],
+        expected_revision: int,
+        origin: WriteOrigin = NO_ORIGIN,
     ) -> Binding:
         """Change the fields at `paths`. Raises InvalidArgumentError, AbortedError when the revision is another than
         the expected one (0: any), and what BindingStore.update raises."""
@@ -119,9 +137,12 @@ class BindingService:
                 updated_at=max(now, current.updated_at),
             )
 
-        return await self._bindings.update(tenant_id, binding_id, change)
+        checked_request_id(origin.request_id)
+        return await self._bindings.update(tenant_id, binding_id, change, origin)
 
-    async def delete(self, tenant_id: str, binding_id: str, expected_revision: int) -> None:
+    async def delete(
+        self, tenant_id: str, binding_id: str, expected_revision: int, origin: WriteOrigin = NO_ORIGIN
+    ) -> None:
         """End a binding. Raises NotFoundError, and AbortedError as `update` does."""
         check_tenant_id(tenant_id, "tenant_id")
         _check_binding_id(binding_id)
@@ -129,7 +150,8 @@ class BindingService:
         def check(current: Binding) -> None:
             check_revision(current.revision, expected_revision)
 
-        await self._bindings.delete(tenant_id, binding_id, check, self._clock.now())
+        checked_request_id(origin.request_id)
+        await self._bindings.delete(tenant_id, binding_id, check, self._clock.now(), origin)
 
 
 def _normal_number(text: str, region: str, field: str) -> str:

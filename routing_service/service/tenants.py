@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 from routing_service.domain.profile import PROFILE_FIELDS
 from routing_service.domain.tenant import Tenant, TenantSettings
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.not_found import no_such_tenant
 from routing_service.patch import ChangeableFields, check_paths, check_revision, patched
 from routing_service.ports import TenantStore
 from routing_service.profile_rules import ProfileInUse, check_defaults_against
 from routing_service.service.paging import page_limit, page_token, read_page_token
-from routing_service.tenant_rules import check_settings, check_tenant_id
+from routing_service.tenant_rules import check_tenant_id, checked_settings
 
 CHANGEABLE_FIELDS: ChangeableFields = {
     "display_name": (),
@@ -21,6 +22,8 @@ CHANGEABLE_FIELDS: ChangeableFields = {
     "failure_prompts": (),
     "callback_url": (),
     "local_mobile_prefixes": (),
+    "fallback_number": (),
+    "foreign_display_numbers_allowed": (),
 }
 
 
@@ -38,11 +41,10 @@ class TenantService:
     def __init__(self, tenants: TenantStore) -> None:
         self._tenants = tenants
 
-    async def create(self, tenant_id: str, settings: TenantSettings) -> Tenant:
+    async def create(self, tenant_id: str, settings: TenantSettings, origin: WriteOrigin = NO_ORIGIN) -> Tenant:
         """Add a tenant. Raises InvalidArgumentError, AlreadyExistsError."""
         check_tenant_id(tenant_id, "tenant.tenant_id")
-        check_settings(settings)
-        return await self._tenants.create(Tenant(tenant_id, settings))
+        return await self._tenants.create(Tenant(tenant_id, checked_settings(settings)), origin)
 
     async def get(self, tenant_id: str) -> Tenant:
         """The tenant. Raises InvalidArgumentError, NotFoundError."""
@@ -64,7 +66,12 @@ class TenantService:
         return TenantPage(page, page_token((page[-1].tenant_id,), ("tenants",)) if len(found) > limit else "")
 
     async def update(
-        self, tenant_id: str, new: TenantSettings, paths: Collection[str], expected_revision: int
+        self,
+        tenant_id: str,
+        new: TenantSettings,
+        paths: Collection[str],
+        expected_revision: int,
+        origin: WriteOrigin = NO_ORIGIN,
     ) -> Tenant:
         """Change the fields at `paths`. Raises InvalidArgumentError, NotFoundError, AbortedError when the revision is
         another than the expected one (0: any), and FailedPreconditionError when new defaults break the profile of a
@@ -74,16 +81,15 @@ class TenantService:
 
         def change(current: Tenant, in_use: Sequence[ProfileInUse]) -> Tenant:
             check_revision(current.revision, expected_revision)
-            settings = patched(current.settings, new, paths)
-            check_settings(settings)
+            settings = checked_settings(patched(current.settings, new, paths), current.settings)
             for each in in_use:
                 check_defaults_against(settings.default_profile, each, "tenant.default_profile")
             return replace(current, settings=settings, revision=current.revision + 1)
 
         new_defaults = any(path.partition(".")[0] == "default_profile" for path in paths)
-        return await self._tenants.update(tenant_id, change, with_profiles=new_defaults)
+        return await self._tenants.update(tenant_id, change, with_profiles=new_defaults, origin=origin)
 
-    async def delete(self, tenant_id: str) -> None:
+    async def delete(self, tenant_id: str, origin: WriteOrigin = NO_ORIGIN) -> None:
         """Remove a tenant. Raises InvalidArgumentError, and what TenantStore.delete raises."""
         check_tenant_id(tenant_id, "tenant_id")
-        await self._tenants.delete(tenant_id)
+        await self._tenants.delete(tenant_id, origin)

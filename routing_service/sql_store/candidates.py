@@ -7,53 +7,32 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
 from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
-from routing_service.domain.binding import EVERY_CALLER, Binding, BindingKind
+from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS, Binding
 from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
 from routing_service.domain.tenant import Tenant
 from routing_service.ports import Known, ReadError
 from routing_service.sql_schema import access_numbers, binding_claims, binding_history, bindings, tenants
 from routing_service.sql_store.database import Database
+from routing_service.sql_store.json_lists import element, list_elements
 from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read_binding, read_tenant
 
 _log = get_logger(__name__)
 
 
-def _list_elements(parameter: str, is_sqlite: bool) -> Any:
-    """A table of one column, `value`: the elements of a JSON list.
-
-    A list of any length is one parameter, so the statement stays the same text, prepared once and cached, and no limit
-    on the number of variables is met.
-    """
-    document = sa.bindparam(parameter, type_=sa.Text)
-    if is_sqlite:
-        return sa.func.json_each(document).table_valued(sa.column("value", sa.Text)).alias("wanted")
-    return (
-        sa.func.jsonb_array_elements(sa.cast(document, JSONB)).table_valued(sa.column("value", JSONB)).alias("wanted")
-    )
-
-
-def _element(value: Any, place: int, is_sqlite: bool) -> Any:
-    """One text of an element that is a list itself."""
-    if is_sqlite:
-        return sa.func.json_extract(value, f"$[{place}]", type_=sa.Text)
-    return value[place].astext
-
-
 def _tenants_statement(is_sqlite: bool) -> sa.Select[Any]:
-    wanted = _list_elements("tenant_ids", is_sqlite)
-    tenant_id = _element(wanted.c.value, 0, is_sqlite)
+    wanted = list_elements("tenant_ids", is_sqlite)
+    tenant_id = element(wanted.c.value, 0, is_sqlite)
     return sa.select(*TENANT_COLUMNS).select_from(wanted.join(tenants, tenants.c.tenant_id == tenant_id))
 
 
 def _candidates_statement(is_sqlite: bool) -> sa.Select[Any]:
-    wanted = _list_elements("keys", is_sqlite)
-    tenant_id, access_number, calling_number = (_element(wanted.c.value, place, is_sqlite) for place in range(3))
+    wanted = list_elements("keys", is_sqlite)
+    tenant_id, access_number, calling_number = (element(wanted.c.value, place, is_sqlite) for place in range(3))
     owned = sa.and_(access_numbers.c.access_number == access_number, access_numbers.c.tenant_id == tenant_id)
     claimed = sa.and_(
         binding_claims.c.tenant_id == tenant_id,
@@ -136,7 +115,7 @@ class SqlCandidateSource:
             )
         versions = sa.union_all(*then).subquery()
         concerned = sa.or_(
-            versions.c.kind != BindingKind.AXB.value,
+            versions.c.kind.not_in([kind.value for kind in PAIR_KINDS]),
             versions.c.a_number == key.calling_number,
             versions.c.b_number == key.calling_number,
         )

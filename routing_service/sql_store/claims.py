@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from common.clock import to_microseconds
 from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.binding import EVERY_CALLER, Binding
-from routing_service.sql_schema import access_numbers, binding_claims, bindings
+from routing_service.sql_schema import access_numbers, binding_claims, bindings, pool_numbers
 
 
 async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
@@ -36,7 +36,8 @@ async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbe
 async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> str:
     """Make the locked access number of a binding its tenant's. Returns the tenant that it belonged to until then.
 
-    Raises FailedPreconditionError, which says nothing of the other tenant, when another one has live bindings there.
+    Raises FailedPreconditionError, which says nothing of the other tenant, when another one has live bindings there or
+    has it in a pool.
     """
     number = binding.terms.access_number
     owner: str = (
@@ -47,7 +48,8 @@ async def take_access_number(connection: AsyncConnection, binding: Binding, now:
     live = sa.select(bindings.c.binding_id).where(
         bindings.c.tenant_id == owner, bindings.c.access_number == number, _is_live(now)
     )
-    if (await connection.execute(live.limit(1))).first() is not None:
+    pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number == number)
+    if (await connection.execute(sa.union_all(live, pooled).limit(1))).first() is not None:
         raise FailedPreconditionError(
             "binding.access_number: the access number is in use by another enterprise",
             reason="ACCESS_NUMBER_TAKEN",
@@ -113,11 +115,12 @@ async def release(connection: AsyncConnection, binding_id: str) -> None:
 
 
 async def give_back_access_number(connection: AsyncConnection, tenant_id: str, number: str) -> None:
-    """Let go of a locked access number if the tenant has no binding on it any more."""
+    """Let go of a locked access number if the tenant has no binding on it any more, and it is in no pool."""
     bound = sa.exists().where(bindings.c.tenant_id == tenant_id, bindings.c.access_number == number)
+    pooled = sa.exists().where(pool_numbers.c.access_number == number)
     await connection.execute(
         sa.delete(access_numbers).where(
-            access_numbers.c.access_number == number, access_numbers.c.tenant_id == tenant_id, ~bound
+            access_numbers.c.access_number == number, access_numbers.c.tenant_id == tenant_id, ~bound, ~pooled
         )
     )
 
@@ -128,7 +131,7 @@ def _is_live(now: datetime) -> Any:
 
 def _in_the_way(binding: Binding, number: str, binding_id: str) -> AlreadyExistsError:
     if number == EVERY_CALLER:
-        message = "the access number has an owner already"
+        message = "the access number serves every caller already"
     else:
         side = "a_number" if number == binding.terms.a_number else "b_number"
         message = f"binding.{side}: the number is paired on this access number already"

@@ -104,6 +104,8 @@ def settings_document(settings: TenantSettings) -> str:
             "failure_prompts": {key: _prompt_value(prompt) for key, prompt in settings.failure_prompts.items()},
             "callback_url": settings.callback_url,
             "local_mobile_prefixes": settings.local_mobile_prefixes,
+            "fallback_number": settings.fallback_number or None,
+            "foreign_display_numbers_allowed": settings.foreign_display_numbers_allowed or None,
         }
     )
 
@@ -125,6 +127,8 @@ def read_settings(display_name: str, document: str) -> TenantSettings:
         failure_prompts={key: _prompt(value) for key, value in fields.get("failure_prompts", {}).items()},
         callback_url=fields.get("callback_url", ""),
         local_mobile_prefixes=tuple(fields.get("local_mobile_prefixes", ())),
+        fallback_number=fields.get("fallback_number", ""),
+        foreign_display_numbers_allowed=fields.get("foreign_display_numbers_allowed", False),
     )
 
 

@@ -13,6 +13,7 @@ from routing_service.domain.tenant import Tenant
 from routing_service.profile_rules import RuledFields
 from routing_service.sql_schema import bindings, tenants
 from routing_service.sql_store import documents
+from routing_service.sql_store.binding_details import details_document, read_details
 
 BINDING_COLUMNS = (*bindings.c,)
 TENANT_COLUMNS = (*tenants.c,)
@@ -39,6 +40,7 @@ def binding_values(binding: Binding) -> dict[str, Any]:
         "expires_at_us": _microseconds(terms.expires_at),
         "created_at_us": to_microseconds(binding.created_at),
         "updated_at_us": to_microseconds(binding.updated_at),
+        "details": details_document(terms),
     }
 
 
@@ -65,6 +67,7 @@ def read_binding_values(columns: Mapping[str, Any]) -> Binding:
                 not_before=_moment(columns["not_before_us"]),
                 expires_at=_moment(columns["expires_at_us"]),
                 one_way=columns["one_way"],
+                **read_details(columns["details"]),
             ),
             revision=columns["revision"],
             created_at=from_microseconds(columns["created_at_us"]),
