@@ -8,6 +8,7 @@ import typer
 from cli import bind, bindings, calls, quarantine, tenant
 from cli.errors import OneLineErrors
 from cli.explain import explain
+from cli.migrate import migrate
 from cli.simulate import simulate
 from cli.up import up
 
@@ -37,6 +38,7 @@ def root(
 
 
 app.command()(up)
+app.command()(migrate)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(bind.app, name="bind")
 app.add_typer(bindings.app, name="bindings")

@@ -31,14 +31,19 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
 
 
 async def check_schema(engine: AsyncEngine) -> None:
-    """Raises FailedPreconditionError, saying what to do, when the migrations were not all applied."""
+    """Raises FailedPreconditionError, saying what to do, when migrations that this version needs were not applied.
+
+    The schema of a later version is fine: it works with this one's code too, so that both can run side by side.
+    """
     with translated_errors():
         async with engine.connect() as connection:
             found = await connection.run_sync(_current)
-    wanted = ScriptDirectory.from_config(_config()).get_current_head()
-    if found != wanted:
+    scripts = ScriptDirectory.from_config(_config())
+    wanted = scripts.get_current_head()
+    is_later = found is not None and found not in {each.revision for each in scripts.walk_revisions()}
+    if found != wanted and not is_later:
         raise FailedPreconditionError(
-            f"the event database has schema {found or 'none'}, this version works with {wanted}: apply the migrations",
+            f"the event database has schema {found or 'none'}, and this version needs {wanted}: run `axbridge migrate`",
             reason="SCHEMA_NOT_CURRENT",
         )
 
