@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
 from event_service.settings import EventServiceSettings
 from gateway.settings import GatewaySettings
@@ -31,6 +31,7 @@ OWNED_BY_THE_CHART = frozenset(
         "events_target",
         "database_url",
         "redis_url",
+        "limits_redis_url",
         "data_dir",
         "migrate_at_start",
         "max_connection_age_seconds",
@@ -41,6 +42,12 @@ OWNED_BY_THE_CHART = frozenset(
         "tls_ca_file",
         "credentials_file",
         "api_key_pepper_file",
+        "access_file",
+        "api_key_file",
+        "lame_duck_seconds",
+        # TLS towards the platform ends at the ingress.
+        "https_cert_file",
+        "https_key_file",
     }
 )
 _KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "items", "anyOf", "description")
@@ -50,6 +57,8 @@ def with_settings(schema: dict[str, Any]) -> dict[str, Any]:
     """The chart's schema with the definitions of all settings written anew."""
     definitions = dict(schema["definitions"])
     for component, settings in SETTINGS.items():
+        if not _lists_are_separated_by_commas(settings):
+            raise ValueError(f"{settings.__name__} has a list that is not separated by commas")
         definitions[f"{component}Settings"] = {
             "type": "object",
             "additionalProperties": False,
@@ -60,6 +69,12 @@ def with_settings(schema: dict[str, Any]) -> dict[str, Any]:
             },
         }
     return {**schema, "definitions": definitions}
+
+
+def _lists_are_separated_by_commas(settings: type[BaseSettings]) -> bool:
+    # The chart writes them so; other lists would have to be written as JSON.
+    fields = settings.model_fields.values()
+    return all(NoDecode in field.metadata for field in fields if "tuple[" in str(field.annotation))
 
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:

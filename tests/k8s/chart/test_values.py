@@ -204,7 +204,11 @@ def test_a_wrong_value_is_refused_by_its_name(helm: str, values: dict[str, Any],
         ({"tls": {"certManager": {"enabled": False}}}, "tls.secrets."),
         ({"serviceAccount": {"create": False}}, "serviceAccount.existingName is needed"),
         (
-            {"devDatabases": {"enabled": True, "password": ""}, "database": {"existingSecret": ""}, "migration": {"mode": "job"}},
+            {
+                "devDatabases": {"enabled": True, "password": ""},
+                "database": {"existingSecret": ""},
+                "migration": {"mode": "job"},
+            },
             "devDatabases.password is needed",
         ),
     ],

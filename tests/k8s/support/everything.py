@@ -16,6 +16,7 @@ EVERYTHING: dict[str, Any] = {
     "dashboards": {"enabled": True},
     "collector": {"enabled": True},
     "devDatabases": {"password": "only-for-trying"},
+    "gateway": {"accessSecret": "senders", "apiKeySecret": "gateway-key"},
     "routing": {"autoscaling": {"metric": {"enabled": True}}},
     "events": {"autoscaling": {"metric": {"enabled": True}}},
 }

@@ -21,7 +21,18 @@
 {{ $prefix }}API_KEY_PEPPER_FILE: /etc/axbridge/credentials/pepper
 {{- end }}
 {{- end }}
-{{- if not (and .root.Values.tls.enabled .root.Values.credentials.existingSecret) }}
+{{- $guarded := and .root.Values.tls.enabled .root.Values.credentials.existingSecret }}
+{{- if eq .component "gateway" }}
+{{- $guarded = $values.accessSecret }}
+{{ $prefix }}LAME_DUCK_SECONDS: {{ $values.lameDuckSeconds | quote }}
+{{- if $values.accessSecret }}
+{{ $prefix }}ACCESS_FILE: /etc/axbridge/access/access.toml
+{{- end }}
+{{- if $values.apiKeySecret }}
+{{ $prefix }}API_KEY_FILE: /etc/axbridge/api-key/api-key
+{{- end }}
+{{- end }}
+{{- if not $guarded }}
 {{- /* The services refuse to listen beyond loopback unguarded; here the network policies are the guard. */}}
 {{ $prefix }}INSECURE: "true"
 {{- end }}
@@ -35,10 +46,10 @@
 {{- end }}
 {{- end -}}
 
-{{/* A setting as an environment variable: lists and objects as JSON, large numbers without an exponent. */}}
+{{/* A setting as an environment variable: lists separated by commas, large numbers without an exponent. */}}
 {{- define "axbridge.setting" -}}
-{{- if or (kindIs "slice" .) (kindIs "map" .) -}}
-{{- toJson . -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . -}}
 {{- else if kindIs "float64" . -}}
 {{- if eq (floor .) . -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- else -}}

@@ -55,12 +55,32 @@ affinity:
     secretKeyRef:
       name: {{ include "axbridge.databaseSecret" .root }}
       key: {{ index .root.Values.database (printf "%sUrlKey" .component) }}
+{{- end }}
 {{- if .root.Values.redis.enabled }}
-- name: {{ .prefix }}REDIS_URL
+{{- range (ternary (list "REDIS_URL" "LIMITS_REDIS_URL") (list "LIMITS_REDIS_URL") (eq .component "routing")) }}
+- name: {{ $.prefix }}{{ . }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "axbridge.redisSecret" .root }}
-      key: {{ .root.Values.redis.urlKey }}
+      name: {{ include "axbridge.redisSecret" $.root }}
+      key: {{ $.root.Values.redis.urlKey }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The Secrets that say who may call, and as whom we call, by the name of their folder. */}}
+{{- define "axbridge.guardSecrets" -}}
+{{- if eq .component "gateway" }}
+{{- with .root.Values.gateway }}
+{{- with .accessSecret }}
+access: {{ . }}
+{{- end }}
+{{- with .apiKeySecret }}
+api-key: {{ . }}
+{{- end }}
+{{- end }}
+{{- else }}
+{{- with .root.Values.credentials.existingSecret }}
+credentials: {{ . }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -76,10 +96,10 @@ affinity:
     defaultMode: 0440
     optional: false
 {{- end }}
-{{- if and (ne .component "gateway") .root.Values.credentials.existingSecret }}
-- name: credentials
+{{- range $name, $secret := fromYaml (include "axbridge.guardSecrets" .) }}
+- name: {{ $name }}
   secret:
-    secretName: {{ .root.Values.credentials.existingSecret }}
+    secretName: {{ $secret }}
     defaultMode: 0440
     optional: false
 {{- end }}
@@ -92,9 +112,9 @@ affinity:
   mountPath: /etc/axbridge/tls
   readOnly: true
 {{- end }}
-{{- if and (ne .component "gateway") .root.Values.credentials.existingSecret }}
-- name: credentials
-  mountPath: /etc/axbridge/credentials
+{{- range $name, $_ := fromYaml (include "axbridge.guardSecrets" .) }}
+- name: {{ $name }}
+  mountPath: /etc/axbridge/{{ $name }}
   readOnly: true
 {{- end }}
 {{- end -}}
