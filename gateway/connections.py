@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
+from common.clock import Clock
+from common.logs import get_logger
+from gateway.log_throttle import LogThrottle
+
+_log = get_logger(__name__)
 SWEEP_SECONDS = 0.5
 TLS_HANDSHAKE_SECONDS = 10.0
 
@@ -19,10 +25,11 @@ TLS_HANDSHAKE_SECONDS = 10.0
 class Connections:
     """All connections of a server. Those that owe us headers are in `waiting`, since when, oldest first."""
 
-    def __init__(self, header_timeout_seconds: float, max_connections: int, now: Callable[[], float]) -> None:
+    def __init__(self, header_timeout_seconds: float, max_connections: int, clock: Clock) -> None:
         self._header_timeout_seconds = header_timeout_seconds
         self._max_connections = max_connections
-        self.now = now
+        self._throttle = LogThrottle(clock)
+        self.now = clock.monotonic
         self.waiting: dict[WatchedHandler, float] = {}
         self.open = 0
         self.emptied = asyncio.Event()
@@ -63,6 +70,11 @@ class Connections:
                 # Its request arrived in pieces and is being answered.
                 del self.waiting[handler]
 
+    def note_bad_request(self, error: HttpProcessingError) -> None:
+        """Log that something was no HTTP."""
+        if (held_back := self._throttle.admit()) is not None:
+            _log.warning("no HTTP request", error=type(error).__name__, held_back=held_back)
+
     async def keep_sweeping(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Do that for ever."""
         while True:
@@ -90,6 +102,14 @@ class WatchedHandler(web.RequestHandler):
         """Whether no request is being answered on this connection and none waits to be."""
         waiter = self._waiter
         return waiter is not None and not waiter.done() and not self._messages
+
+    def log_exception(self, *arguments: Any, **options: Any) -> None:
+        """What aiohttp can't make sense of: a line a second at most, without what was sent."""
+        error = options.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            self._connections.note_bad_request(error)
+        else:
+            super().log_exception(*arguments, **options)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from common.clock import SystemClock
 from gateway.codec import MAX_BODY_BYTES
 from gateway.connections import Connections, WatchedSite
 from gateway.entrance import TOKEN_IN_PATH
@@ -83,7 +84,7 @@ async def running_http(app: web.Application, options: HttpOptions) -> AsyncItera
     )
     await runner.setup()
     host, _, port = options.listen.rpartition(":")
-    connections = Connections(options.header_timeout_seconds, options.max_connections, asyncio.get_running_loop().time)
+    connections = Connections(options.header_timeout_seconds, options.max_connections, SystemClock())
     sweeping = asyncio.create_task(connections.keep_sweeping())
     try:
         address = (host.strip("[]"), int(port))
