@@ -14,6 +14,7 @@ from routing_service.cache.ports import CacheKey, CacheOutbox, Lease, RouteCache
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.binding import Binding
 from routing_service.domain.decision import Candidates, RouteKey
+from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.scope import CacheScope
 from routing_service.ports import CandidateSource
 
@@ -105,11 +106,17 @@ class Auditor:
         """Whether a write since the sample may be why the store says something else."""
         scope = CacheScope(sample.key.tenant_id, sample.key.access_number)
         pending = await self._outbox.pending(None, _PENDING_WRITES_LOOKED_AT)
-        if len(pending) >= _PENDING_WRITES_LOOKED_AT or any(scope in scopes for scopes in pending.values()):
+        if len(pending) >= _PENDING_WRITES_LOOKED_AT or any(
+            scope in scopes or scope.whole_tenant in scopes for scopes in pending.values()
+        ):
             return True
         (now,) = await self._cache.look_up([CacheKey(scope, sample.key.calling_number)])
         return now.lease is None or now.lease.epoch != sample.lease.epoch
 
 
-def _comparable(candidates: Candidates) -> tuple[bool, list[Binding]]:
-    return candidates.access_number_known, sorted(candidates.bindings, key=lambda each: each.binding_id)
+def _comparable(candidates: Candidates) -> tuple[bool, list[Binding], list[NumberListEntry]]:
+    return (
+        candidates.access_number_known,
+        sorted(candidates.bindings, key=lambda each: each.binding_id),
+        sorted(candidates.list_entries, key=lambda each: each.entry_id),
+    )

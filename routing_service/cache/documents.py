@@ -9,8 +9,10 @@ from typing import Any
 
 import orjson
 
+from common.clock import from_microseconds, to_microseconds
 from common.errors import UnexpectedError
 from routing_service.domain.decision import Candidates, DecisionSource
+from routing_service.domain.number_list import NumberListAction, NumberListEntry, NumberListTerms, NumberPatternType
 from routing_service.domain.tenant import Tenant
 from routing_service.sql_store.rows import binding_values, read_binding_values, read_tenant_values, tenant_values
 
@@ -18,7 +20,8 @@ from routing_service.sql_store.rows import binding_values, read_binding_values, 
 def candidates_document(candidates: Candidates) -> bytes:
     """The document of what is known about a key."""
     bindings = [binding_values(each) for each in candidates.bindings]
-    return orjson.dumps({"known": candidates.access_number_known, "bindings": bindings})
+    entries = [_entry_values(each) for each in candidates.list_entries]
+    return orjson.dumps({"known": candidates.access_number_known, "bindings": bindings, "list_entries": entries})
 
 
 def read_candidates(document: bytes) -> Candidates:
@@ -26,8 +29,9 @@ def read_candidates(document: bytes) -> Candidates:
     fields = _fields(document)
     try:
         bindings = tuple(read_binding_values(each) for each in fields["bindings"])
-        return Candidates(fields["known"], bindings, DecisionSource.CACHE)
-    except (KeyError, TypeError, UnexpectedError) as error:
+        entries = tuple(_entry(each) for each in fields["list_entries"])
+        return Candidates(fields["known"], bindings, DecisionSource.CACHE, entries)
+    except (KeyError, TypeError, OverflowError, UnexpectedError) as error:
         raise ValueError("not a document of candidates") from error
 
 
@@ -44,6 +48,34 @@ def read_tenant_document(document: bytes) -> Tenant | None:
         return read_tenant_values(_fields(document))
     except (KeyError, UnexpectedError) as error:
         raise ValueError("not a document of a tenant") from error
+
+
+def _entry_values(entry: NumberListEntry) -> list[Any]:
+    terms = entry.terms
+    return [
+        entry.entry_id,
+        entry.tenant_id,
+        to_microseconds(entry.created_at),
+        terms.access_number,
+        terms.action.value,
+        terms.pattern_type.value,
+        terms.pattern,
+        terms.note,
+        None if terms.expires_at is None else to_microseconds(terms.expires_at),
+    ]
+
+
+def _entry(values: list[Any]) -> NumberListEntry:
+    entry_id, tenant_id, created_at_us, access_number, action, pattern_type, pattern, note, expires_at_us = values
+    terms = NumberListTerms(
+        access_number,
+        NumberListAction(action),
+        NumberPatternType(pattern_type),
+        pattern,
+        note,
+        None if expires_at_us is None else from_microseconds(expires_at_us),
+    )
+    return NumberListEntry(entry_id, tenant_id, terms, from_microseconds(created_at_us))
 
 
 def _fields(document: bytes) -> Mapping[str, Any]:

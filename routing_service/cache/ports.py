@@ -11,7 +11,10 @@ from routing_service.domain.scope import CacheScope
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """One thing to remember: what is known about a caller in the scope of an access number, or a scope's tenant."""
+    """One thing to remember: what is known about a caller in the scope of an access number, or a scope's tenant.
+
+    It depends on its scope and on its tenant's.
+    """
 
     scope: CacheScope
     calling_number: str = ""
@@ -21,8 +24,8 @@ class CacheKey:
 class Lease:
     """The permission to fill keys of a scope with what is read from the store from now on.
 
-    It is void as soon as a write to the scope is finished. `taken_at_us` is a time, by our own clock, at which it was
-    not taken yet; what is filled with it is at least as young as that.
+    It is void as soon as a write to the scope, or to its tenant, is finished. `taken_at_us` is a time, by our own
+    clock, at which it was not taken yet; what is filled with it is at least as young as that.
     """
 
     epoch: bytes
@@ -48,7 +51,10 @@ class CacheEntry:
 
 
 class RouteCache(Protocol):
-    """Documents by key, each void as soon as a write to its scope is finished. It may forget at any time."""
+    """Documents by key, each void as soon as a write to a scope that it depends on is finished.
+
+    It may forget at any time.
+    """
 
     async def look_up(self, keys: Sequence[CacheKey]) -> Sequence[CacheAnswer]:
         """The answers, in the order of the keys. A cache that can't be asked in time has nothing and gives no lease."""

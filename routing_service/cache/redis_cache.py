@@ -1,13 +1,14 @@
 """RouteCache and CacheFence on Redis: see docs/cache.md for why this is enough.
 
-Every scope has an epoch, a random text that stands in front of each of its values. A value counts only while the two
-are the same, so taking the epoch away voids all callers of an access number at once, and so does its loss. While a
-write is going on its mark stands in the epoch's place. Epoch and values of a scope share a hash tag.
+Every scope has an epoch, a random text. In front of each value stand the epochs of its scope and of its tenant, and it
+counts only while they are the same: so taking an epoch away voids all callers of an access number at once, or all of a
+tenant's, and so does its loss. While a write is going on its mark stands in the epoch's place. The epoch and the values
+of a scope share a hash tag.
 """
 
 import asyncio
 import secrets
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -87,6 +88,8 @@ class RedisCache:
         taken_at_us = to_microseconds(self._clock.now())
         scopes = {key.scope: self._scope_name(key.scope) for key in keys}
         names = [f"{scopes[key.scope]}:{FORMAT}:{key.calling_number}" for key in keys]
+        for scope in [*scopes]:
+            scopes.setdefault(scope.whole_tenant, self._scope_name(scope.whole_tenant))
         groups: dict[CacheScope, list[str]] = {scope: [f"{name}:epoch"] for scope, name in scopes.items()}
         for key, name in zip(keys, names, strict=True):
             groups[key.scope].append(name)
@@ -108,7 +111,7 @@ class RedisCache:
         }
         now_us = to_microseconds(self._clock.now())
         return [
-            self._answer(name, values_by_name[name], epochs[key.scope], taken_at_us, now_us)
+            self._answer(name, values_by_name[name], _lease(key, epochs, taken_at_us), now_us)
             for key, name in zip(keys, names, strict=True)
         ]
 
@@ -160,14 +163,11 @@ class RedisCache:
     def _scope_name(self, scope: CacheScope) -> str:
         return f"{self._limits.key_prefix}:{{{scope.tenant_id}/{scope.access_number}}}"
 
-    def _answer(
-        self, name: str, value: bytes | None, epoch: bytes | None, taken_at_us: int, now_us: int
-    ) -> CacheAnswer:
+    def _answer(self, name: str, value: bytes | None, lease: Lease | None, now_us: int) -> CacheAnswer:
         stats = self._stats
-        if epoch is None or not epoch.startswith(_EPOCH):
+        if lease is None:
             stats.fenced += 1
             return _NOTHING
-        lease = Lease(epoch, taken_at_us)
         if value is None:
             stats.misses += 1
             return CacheAnswer(None, lease)
@@ -179,7 +179,7 @@ class RedisCache:
             # A reply that belongs to another question must not become a call.
             _log.error("a cached value stands under another key")
             stats.wrong_key += 1
-        elif fields[0] != epoch:
+        elif fields[0] != lease.epoch:
             stats.misses += 1
         elif int(fields[1]) <= now_us:
             stats.expired += 1
@@ -242,3 +242,12 @@ class RedisCache:
 
     async def _probe(self) -> None:
         await self._in_time(self._reading.ping(), self._limits.read_timeout_seconds)
+
+
+def _lease(key: CacheKey, epochs: Mapping[CacheScope, bytes | None], taken_at_us: int) -> Lease | None:
+    """The lease of a key; None while a write to what it depends on is going on."""
+    needed = [epochs[key.scope]]
+    if key.scope.access_number:
+        needed.append(epochs[key.scope.whole_tenant])
+    known = [each for each in needed if each is not None and each.startswith(_EPOCH)]
+    return Lease(b",".join(known), taken_at_us) if len(known) == len(needed) else None

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CacheScope:
-    """Everything that is answered about one access number of a tenant, whoever calls; or, without one, its settings.
+    """Everything that is answered about one access number of a tenant, whoever calls.
 
-    A write names every scope in which an answer may differ after it. It may name more, never fewer.
+    Without an access number: the tenant's settings, and with them everything about all of its access numbers. A write
+    names every scope in which an answer may differ after it. It may name more, never fewer.
     """
 
     tenant_id: str
     access_number: str = ""
+
+    @property
+    def whole_tenant(self) -> "CacheScope":
+        """The scope of the tenant that this one is part of."""
+        return CacheScope(self.tenant_id)

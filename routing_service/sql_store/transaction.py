@@ -28,7 +28,8 @@ class Transaction:
         self._touched.update(CacheScope(tenant_id, each) for each in access_numbers)
 
     def touch_tenant(self, tenant_id: str) -> None:
-        """The tenant's settings, or whether it is there at all, may differ after this transaction."""
+        """Everything about the tenant may differ: its settings, what holds for all of its access numbers, whether it is
+        there at all."""
         self._touched.add(CacheScope(tenant_id))
 
 
