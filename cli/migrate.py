@@ -65,8 +65,10 @@ def _targets() -> tuple[Target, Target]:
     from event_service.settings import EventServiceSettings
     from routing_service.settings import RoutingServiceSettings
 
+    routing = RoutingServiceSettings()
+    routing_url = routing.effective_database_url if routing.database_url else ""
     return (
-        Target("routing", "AXBRIDGE_ROUTING_DATABASE_URL", RoutingServiceSettings().database_url, _migrate_routing),
+        Target("routing", "AXBRIDGE_ROUTING_DATABASE_URL", routing_url, _migrate_routing),
         Target("event", "AXBRIDGE_EVENTS_DATABASE_URL", EventServiceSettings().database_url, _migrate_events),
     )
 
