@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -67,31 +68,31 @@ async def publish(stub: event_service_pb2_grpc.EventServiceStub, events: list[Ca
     return [result.status for result in response.results]
 
 
-def service(directory: Path, **settings: str) -> Service:
-    env = {f"AXBRIDGE_EVENTS_{name.upper()}": value for name, value in settings.items()}
-    return Service("event_service", "AXBRIDGE_EVENTS", directory, {"AXBRIDGE_EVENTS_DATA_DIR": str(directory), **env})
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Service]:
+    """An event service with its data in `tmp_path`; whatever becomes of the test, it does not outlive it."""
+    service = Service("event_service", "AXBRIDGE_EVENTS", tmp_path, {"AXBRIDGE_EVENTS_DATA_DIR": str(tmp_path)})
+    service.start()
+    yield service
+    if service.child.running:
+        service.child.kill()
 
 
-async def test_killed_in_the_middle_everything_acknowledged_is_there_once(tmp_path: Path) -> None:
-    process = service(tmp_path)
+async def test_killed_in_the_middle_everything_acknowledged_is_there_once(process: Service, tmp_path: Path) -> None:
     sender = Sender(process.address)
     for life in range(3):
-        process.start()
         sending = asyncio.create_task(sender.run(f"life{life}", wanted=300))
         await asyncio.wait_for(sender.enough.wait(), 60)
         # Requests are under way, and SIGKILL asks nobody.
         process.child.kill()
         await sending
+        process.start()
     assert len(sender.sent) > len(sender.acknowledged) >= 900
-
-    process.start()
-    try:
-        async with open_channel(process.address) as channel:
-            stub = event_service_pb2_grpc.EventServiceStub(channel)
-            # Whoever got no answer sends again; what was acknowledged must be known.
-            again = [await publish(stub, sender.sent[i : i + 500]) for i in range(0, len(sender.sent), 500)]
-    finally:
-        assert process.stop() == 0
+    async with open_channel(process.address) as channel:
+        stub = event_service_pb2_grpc.EventServiceStub(channel)
+        # Whoever got no answer sends again; what was acknowledged must be known.
+        again = [await publish(stub, sender.sent[i : i + 500]) for i in range(0, len(sender.sent), 500)]
+    assert process.stop() == 0
     statuses = dict(zip(sender.sent, [status for page in again for status in page], strict=True))
     assert {statuses[sent] for sent in sender.acknowledged} == {DUPLICATE}
     await check_log(tmp_path / "events.db", sender.sent)
@@ -117,9 +118,7 @@ async def check_log(database: Path, sent: list[CallEvent]) -> None:
         await engine.dispose()
 
 
-async def test_a_stop_in_the_middle_answers_what_it_took(tmp_path: Path) -> None:
-    process = service(tmp_path)
-    process.start()
+async def test_a_stop_in_the_middle_answers_what_it_took(process: Service, tmp_path: Path) -> None:
     sender = Sender(process.address)
     sending = asyncio.create_task(sender.run("stopped", wanted=100))
     await asyncio.wait_for(sender.enough.wait(), 60)
@@ -140,7 +139,7 @@ async def test_a_stop_in_the_middle_answers_what_it_took(tmp_path: Path) -> None
         ({"partition_count": "0"}, 2, "AXBRIDGE_EVENTS_PARTITION_COUNT"),
         ({"log_level": "loud"}, 2, "log_level"),
         ({"listen": "127.0.0.1:1:1"}, 1, "listen"),
-        ({"database_url": "sqlite+aiosqlite:////nowhere/at/all/events.db"}, 1, "not available"),
+        ({"database_url": "postgresql+asyncpg://nobody@127.0.0.1:1/events"}, 1, "not available"),
     ],
 )
 def test_a_start_that_can_not_be_says_why(tmp_path: Path, settings: dict[str, str], code: int, said: str) -> None:

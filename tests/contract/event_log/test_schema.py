@@ -75,8 +75,8 @@ async def test_a_postgresql_that_may_lose_commits_is_refused(
         await expect_refusal(url, name)
         return
     server = PostgresServer(tmp_path, {name: "off"})
-    server.start()
     try:
+        server.start()
         await expect_refusal(server.url(), name)
     finally:
         server.stop()
@@ -102,8 +102,8 @@ async def test_a_sqlite_that_does_not_wait_for_the_disk_is_refused(tmp_path: Pat
         await engine.dispose()
 
 
-async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite+aiosqlite:///{tmp_path / 'no' / 'such' / 'directory' / 'events.db'}")
+async def test_a_database_that_is_not_there_is_unavailable() -> None:
+    engine = open_engine("postgresql+asyncpg://nobody@127.0.0.1:1/events")
     try:
         with pytest.raises(UnavailableError):
             await check_schema(engine)
