@@ -11,6 +11,7 @@ from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
 from axbridge.routing.v1 import binding_service_pb2_grpc, routing_service_pb2_grpc, tenant_service_pb2_grpc
 
 from cli.errors import unreachable
+from cli.security import current_security, open_way
 from common.errors import AxbridgeError, DeadlineExceededError
 from common.grpc_errors import from_rpc_error
 
@@ -19,7 +20,6 @@ EVENTS_VARIABLE = "AXBRIDGE_EVENTS_TARGET"
 DEFAULT_ROUTING_TARGET = "127.0.0.1:50051"
 DEFAULT_EVENTS_TARGET = "127.0.0.1:50052"
 DEFAULT_TIMEOUT_SECONDS = 10.0
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -56,10 +56,12 @@ class Caller:
     option: str
     variable: str
     timeout_seconds: float
+    # What proves who calls.
+    metadata: tuple[tuple[str, str], ...] = ()
 
     def call(self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]", request: _Request) -> _Response:
         try:
-            return method(request, timeout=self.timeout_seconds)
+            return method(request, timeout=self.timeout_seconds, metadata=self.metadata)
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
@@ -98,8 +100,16 @@ class EventsClient:
 @contextmanager
 def routing_client(target: RoutingTarget) -> Iterator[RoutingClient]:
     """A client of the routing service; closed at the end."""
-    caller = Caller("routing service", target.routing_target, "--routing-target", ROUTING_VARIABLE, target.timeout)
-    with _open(target.routing_target) as channel:
+    way = open_way(target.routing_target, current_security())
+    caller = Caller(
+        "routing service",
+        target.routing_target,
+        "--routing-target",
+        ROUTING_VARIABLE,
+        target.timeout,
+        way.metadata,
+    )
+    with way.channel as channel:
         yield RoutingClient(
             caller,
             tenant_service_pb2_grpc.TenantServiceStub(channel),
@@ -111,22 +121,13 @@ def routing_client(target: RoutingTarget) -> Iterator[RoutingClient]:
 @contextmanager
 def events_client(target: EventsTarget) -> Iterator[EventsClient]:
     """A client of the event service; closed at the end."""
-    caller = Caller("event service", target.events_target, "--events-target", EVENTS_VARIABLE, target.timeout)
-    with _open(target.events_target) as channel:
+    way = open_way(target.events_target, current_security())
+    caller = Caller(
+        "event service", target.events_target, "--events-target", EVENTS_VARIABLE, target.timeout, way.metadata
+    )
+    with way.channel as channel:
         yield EventsClient(
             caller,
             call_service_pb2_grpc.CallServiceStub(channel),
             event_service_pb2_grpc.EventServiceStub(channel),
         )
-
-
-def _open(target: str) -> grpc.Channel:
-    return grpc.insecure_channel(
-        target,
-        options=[
-            ("grpc.enable_retries", 0),
-            # An address is an address: no proxy from the environment stands between us and our own services.
-            ("grpc.enable_http_proxy", 0),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ],
-    )

@@ -100,6 +100,9 @@ def one_line(error: AxbridgeError) -> str:
 
 _FIELD = re.compile(r"[a-z_]+(\.[a-z_]+(\[\d+\])?)+")
 _ADVICE_BY_REASON = {
+    "MISSING_CREDENTIAL": "show a key with `axbridge --api-key-file FILE …` or AXBRIDGE_API_KEY_FILE",
+    "UNKNOWN_CREDENTIAL": "`axbridge keys check FILE --key-file …` tells whether a credentials file knows the key",
+    "MISSING_SCOPE": "`axbridge keys generate --scope …` makes a key that has it",
     "TENANT_NOT_FOUND": "`axbridge tenant list` shows those there are, `axbridge tenant add` adds one",
     "BINDING_NOT_FOUND": "`axbridge bindings list --tenant …` shows those there are",
     "TENANT_EXISTS": "`axbridge tenant update` changes it",

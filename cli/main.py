@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cli import bind, bindings, calls, quarantine, tenant
+from cli import bind, bindings, calls, keys, quarantine, tenant
 from cli.errors import OneLineErrors
 from cli.explain import explain
 from cli.migrate import migrate
+from cli.security import ApiKeyFile, Tls, TlsCaFile, TlsCertFile, TlsKeyFile, TlsServerName, security_of
 from cli.simulate import simulate
 from cli.up import up
 
@@ -30,11 +31,19 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    api_key_file: ApiKeyFile = None,
+    tls: Tls = False,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert_file: TlsCertFile = None,
+    tls_key_file: TlsKeyFile = None,
+    tls_server_name: TlsServerName = "",
 ) -> None:
     """The enterprise's side of a call platform's inbound call forwarding."""
+    context.obj = security_of(api_key_file, tls, tls_ca_file, (tls_cert_file, tls_key_file), tls_server_name)
 
 
 app.command()(up)
@@ -46,6 +55,7 @@ app.command()(explain)
 app.add_typer(calls.app, name="calls")
 app.command()(simulate)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(keys.app, name="keys")
 
 if __name__ == "__main__":
     app()

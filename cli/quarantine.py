@@ -13,7 +13,7 @@ from cli.clients import EventsClient, EventsTarget, events_client
 from cli.option_groups import spread_options
 from cli.output import OutputOptions, add_row, local_time, print_json, printable, stdout_console, table
 from common.clock import from_microseconds
-from common.errors import AxbridgeError
+from common.errors import AxbridgeError, PermissionDeniedError
 from common.masking import mask_text
 
 app = typer.Typer(help="Messages that could not be taken as events: list, replay, delete.", no_args_is_help=True)
@@ -72,6 +72,8 @@ def replay(
     """Send messages to the gateway again, as they came; those that it takes are removed here."""
     with events_client(target) as client:
         chosen = _chosen(client, ids, everything, tenant)
+        if not all(message.raw_body for message in chosen):
+            raise PermissionDeniedError("the bodies are not shown to this credential", reason="MISSING_SCOPE")
         newest = max((message.message_id for message in _messages(client, "", None)), default=0)
         outcomes = {message.message_id: _post(gateway.url, message) for message in chosen}
         taken = [message_id for message_id, status in outcomes.items() if status == 200]
