@@ -24,22 +24,23 @@ _sym_db = _symbol_database.Default()
 
 from axbridge.events.v1 import call_pb2 as axbridge_dot_events_dot_v1_dot_call__pb2
 from axbridge.events.v1 import call_service_pb2 as axbridge_dot_events_dot_v1_dot_call__service__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%axbridge/events/v1/subscription.proto\x12\x12\x61xbridge.events.v1\x1a\x1d\x61xbridge/events/v1/call.proto\x1a%axbridge/events/v1/call_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x01\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.axbridge.events.v1.SubscriptionFilter\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14last_acknowledged_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x62\x61\x63klog\x18\x06 \x01(\x03\"n\n\x12SubscriptionFilter\x12\x38\n\x07\x63ontent\x18\x01 \x01(\x0e\x32\'.axbridge.events.v1.SubscriptionContent\x12\r\n\x05\x63odes\x18\x02 \x03(\t\x12\x0f\n\x07numbers\x18\x03 \x03(\t\"\x96\x01\n\x08\x44\x65livery\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x30\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1f.axbridge.events.v1.StoredEventH\x00\x12(\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32\x18.axbridge.events.v1.CallH\x00\x42\t\n\x07\x63ontent*\xa7\x01\n\x13SubscriptionContent\x12$\n SUBSCRIPTION_CONTENT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSUBSCRIPTION_CONTENT_EVENTS\x10\x01\x12\x1e\n\x1aSUBSCRIPTION_CONTENT_CALLS\x10\x02\x12)\n%SUBSCRIPTION_CONTENT_EVENTS_AND_CALLS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%axbridge/events/v1/subscription.proto\x12\x12\x61xbridge.events.v1\x1a\x1d\x61xbridge/events/v1/call.proto\x1a%axbridge/events/v1/call_service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x36\n\x06\x66ilter\x18\x03 \x01(\x0b\x32&.axbridge.events.v1.SubscriptionFilter\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14last_acknowledged_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x62\x61\x63klog\x18\x06 \x01(\x03\x12\x36\n\x13remove_unused_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x86\x01\n\x12SubscriptionFilter\x12\x38\n\x07\x63ontent\x18\x01 \x01(\x0e\x32\'.axbridge.events.v1.SubscriptionContent\x12\r\n\x05\x63odes\x18\x02 \x03(\t\x12\x0f\n\x07numbers\x18\x03 \x03(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_region\x18\x04 \x01(\t\"\x96\x01\n\x08\x44\x65livery\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x30\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x1f.axbridge.events.v1.StoredEventH\x00\x12(\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32\x18.axbridge.events.v1.CallH\x00\x42\t\n\x07\x63ontent*\xa7\x01\n\x13SubscriptionContent\x12$\n SUBSCRIPTION_CONTENT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSUBSCRIPTION_CONTENT_EVENTS\x10\x01\x12\x1e\n\x1aSUBSCRIPTION_CONTENT_CALLS\x10\x02\x12)\n%SUBSCRIPTION_CONTENT_EVENTS_AND_CALLS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.events.v1.subscription_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBSCRIPTIONCONTENT']._serialized_start=659
-  _globals['_SUBSCRIPTIONCONTENT']._serialized_end=826
-  _globals['_SUBSCRIPTION']._serialized_start=165
-  _globals['_SUBSCRIPTION']._serialized_end=391
-  _globals['_SUBSCRIPTIONFILTER']._serialized_start=393
-  _globals['_SUBSCRIPTIONFILTER']._serialized_end=503
-  _globals['_DELIVERY']._serialized_start=506
-  _globals['_DELIVERY']._serialized_end=656
+  _globals['_SUBSCRIPTIONCONTENT']._serialized_start=772
+  _globals['_SUBSCRIPTIONCONTENT']._serialized_end=939
+  _globals['_SUBSCRIPTION']._serialized_start=197
+  _globals['_SUBSCRIPTION']._serialized_end=479
+  _globals['_SUBSCRIPTIONFILTER']._serialized_start=482
+  _globals['_SUBSCRIPTIONFILTER']._serialized_end=616
+  _globals['_DELIVERY']._serialized_start=619
+  _globals['_DELIVERY']._serialized_end=769
 # @@protoc_insertion_point(module_scope)
