@@ -56,6 +56,7 @@ def find_anomalies(
     ringing_at_us: int | None,
     ended_at_us: int | None,
     has_unfolded_events: bool,
+    is_unterminated: bool,
 ) -> tuple[str, ...]:
     """The anomalies of a call, sorted, each once, bounded in number and length. The times are those of its record."""
     found = {
@@ -76,6 +77,8 @@ def find_anomalies(
             found.add(f"late:{step.event.code}")
     if has_unfolded_events:
         found.add("impossible:too_many_events")
+    if is_unterminated:
+        found.add("missing:end")
     return tuple(sorted({anomaly[:MAX_ANOMALY_CHARACTERS] for anomaly in found})[:MAX_ANOMALIES])
 
 

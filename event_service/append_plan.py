@@ -56,6 +56,11 @@ class KnownCall:
     # How many different events the log has of the call in all.
     event_count: int = 0
 
+    @property
+    def closed_at_us(self) -> int | None:
+        """When the call was given up; None: it was not."""
+        return None if self.record is None else self.record.call.closed_at_us
+
 
 @dataclass(frozen=True, slots=True)
 class AppendPlan:
@@ -96,6 +101,19 @@ def plan_append(
     """The plan for a batch. `known` has every call of the batch, `partitions` its partition, `heads` the last offsets
     of these. Changes `known` on the way."""
     return _Planner(known, dict(heads), partitions, now_us).plan(events, decisions)
+
+
+def plan_refold(known: Mapping[bytes, KnownCall], closed_at_us: int | None = None) -> list[tuple[bytes, CallRevision]]:
+    """The records that folding these calls anew changes. With `closed_at_us`, those that are not over are given up."""
+    changed = []
+    for key, call in known.items():
+        if call.record is None:
+            continue
+        closing = closed_at_us if not call.record.call.state.is_finished else None
+        record = _fold(call, closing)
+        if record != call.record.call:
+            changed.append((key, CallRevision(record, call.record.revision + 1)))
+    return changed
 
 
 class _Planner:
@@ -223,12 +241,17 @@ def _with_key(
     return [(name, row) for name, row in events if row.event.key == key]
 
 
-def _fold(call: KnownCall) -> Call:
+def _fold(call: KnownCall, closing_at_us: int | None = None) -> Call:
     """The record. A bug in making it must not keep the events from being stored: then it stays as it was, flagged, and
     can be made again from the log."""
     folded = {name: row.event for name, row in call.events.items() if row.call_ordinal < MAX_FOLDED_EVENTS}
     try:
-        return fold_distinct(folded, call.decisions, unfolded_events=call.event_count - len(folded))
+        return fold_distinct(
+            folded,
+            call.decisions,
+            unfolded_events=call.event_count - len(folded),
+            closed_at_us=call.closed_at_us if call.closed_at_us is not None else closing_at_us,
+        )
     except Exception:  # noqa: BLE001 - an event is worth more than the record
         _log.exception("a call record could not be made from its events; they are stored")
     if call.record is not None:

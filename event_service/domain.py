@@ -91,6 +91,7 @@ class CallState(Enum):
     ABANDONED = "abandoned"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    UNTERMINATED = "unterminated"
 
     @property
     def is_finished(self) -> bool:
@@ -98,7 +99,9 @@ class CallState(Enum):
         return self in _FINISHED
 
 
-_FINISHED = frozenset({CallState.COMPLETED, CallState.UNREACHED, CallState.ABANDONED, CallState.REFUSED})
+_FINISHED = frozenset(
+    {CallState.COMPLETED, CallState.UNREACHED, CallState.ABANDONED, CallState.REFUSED, CallState.UNTERMINATED}
+)
 
 
 class HangupParty(Enum):
@@ -146,6 +149,10 @@ class Call:
     # Sorted, each once.
     anomalies: tuple[str, ...] = ()
     event_count: int = 0
+    # What the platform was told the talk may last, seconds; 0: its own maximum.
+    max_duration_seconds: int = 0
+    # When the call was given up, because no end had come in all the time it may take. It stays set when one comes.
+    closed_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,15 +47,22 @@ def fold_call(events: Iterable[CallEvent], decisions: Iterable[LoggedDecision] =
 
 
 def fold_distinct(
-    events: Mapping[bytes, CallEvent], decisions: Mapping[bytes, LoggedDecision], *, unfolded_events: int = 0
+    events: Mapping[bytes, CallEvent],
+    decisions: Mapping[bytes, LoggedDecision],
+    *,
+    unfolded_events: int = 0,
+    closed_at_us: int | None = None,
 ) -> Call:
     """As `fold_call`, of messages that are already told apart by their hashes.
 
-    `unfolded_events` is how many more events the log has of the call than the fold looks at.
+    `unfolded_events` is how many more events the log has of the call than the fold looks at. `closed_at_us`: the call
+    was given up then, so that without an end it is UNTERMINATED; an end that comes after all counts as ever.
     """
     timeline = Timeline(events, decisions)
     first = next(iter(events.values()), None) or next(iter(decisions.values()))
     state = _state(timeline)
+    if closed_at_us is not None and not state.is_finished:
+        state = CallState.UNTERMINATED
     end = _deciding_step(timeline, state)
     called_number = _called_number(timeline)
     called_at_us = timeline.first_at_us(EventCode.CALLING_CALLEE)
@@ -99,9 +106,12 @@ def fold_distinct(
             ringing_at_us=ringing_at_us,
             ended_at_us=ended_at_us,
             has_unfolded_events=unfolded_events > 0,
+            is_unterminated=state is CallState.UNTERMINATED,
         ),
         event_count=len(timeline.steps) + unfolded_events,
         trace_id=trace_id_for(first.tenant_id, first.session_id),
+        max_duration_seconds=decision.max_duration_seconds if decision else 0,
+        closed_at_us=closed_at_us,
     )
 
 
@@ -144,8 +154,8 @@ def _unanswered_state(timeline: Timeline) -> CallState:
 
 
 def _deciding_step(timeline: Timeline, state: CallState) -> Step | None:
-    """The event that says how the call ended; None while it has not."""
-    if not state.is_finished:
+    """The event that says how the call ended; None while there is none."""
+    if not state.is_finished or state is CallState.UNTERMINATED:
         return None
     failures = timeline.of(EventCode.CALLEE_UNREACHABLE)
     if state is CallState.UNREACHED:
@@ -162,7 +172,7 @@ def _deciding_step(timeline: Timeline, state: CallState) -> Step | None:
 
 
 def _ended_at(timeline: Timeline, state: CallState) -> int | None:
-    if not state.is_finished:
+    if not state.is_finished or state is CallState.UNTERMINATED:
         return None
     if timeline.ends and state is not CallState.UNREACHED:
         return timeline.ends[0].at_us
@@ -186,6 +196,8 @@ def _end_reason(timeline: Timeline, state: CallState, end: Step | None) -> tuple
         if result is not None:
             return result.english, result.chinese
         return f"unknown ({timeline.decision.result})", f"未知（{timeline.decision.result}）"
+    if state is CallState.UNTERMINATED:
+        return "no end was reported", "未收到通话结束事件"
     if end is None or end.code is None:
         return "", ""
     call_result = _call_result(timeline, end)

@@ -74,13 +74,13 @@ class SqlEventLog:
             return ()
         with translated_errors():
             async with begin_write(self._engine) as connection:
-                heads, write_counts = await _lock_heads(connection, set(partitions.values()))
+                heads, write_counts = await lock_heads(connection, set(partitions.values()))
                 known = self._known.take(write_counts, partitions)
-                known |= await _load_calls(connection, named, [key for key in partitions if key not in known])
+                known |= await load_calls(connection, named, [key for key in partitions if key not in known])
                 now_us = to_microseconds(self._clock.now())
                 plan = plan_append(named, answers, known, heads, partitions, now_us)
-                await _write(connection, plan, partitions, now_us)
-                await _write_heads(connection, {**heads, **plan.heads}, write_counts)
+                await write_plan(connection, plan, partitions, now_us)
+                await write_heads(connection, {**heads, **plan.heads}, write_counts)
             for key, revised in (*plan.new_records, *plan.changed_records):
                 known[key].record = revised
             self._known.keep(write_counts, partitions, known)
@@ -128,7 +128,7 @@ async def create_partitions(engine: AsyncEngine, partition_count: int) -> int:
 _CREATION_LOCK = 0x6178_6272  # "axbr"
 
 
-async def _lock_heads(
+async def lock_heads(
     connection: AsyncConnection, partitions: Collection[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """The last offsets and the write counts of these partitions, which nobody else can write to until the transaction
@@ -144,7 +144,7 @@ async def _lock_heads(
     return {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
 
 
-async def _write_heads(connection: AsyncConnection, heads: Mapping[int, int], write_counts: Mapping[int, int]) -> None:
+async def write_heads(connection: AsyncConnection, heads: Mapping[int, int], write_counts: Mapping[int, int]) -> None:
     rows = [
         {"at_partition": partition, "last_offset": heads[partition], "write_count": count + 1}
         for partition, count in write_counts.items()
@@ -152,7 +152,7 @@ async def _write_heads(connection: AsyncConnection, heads: Mapping[int, int], wr
     await execute_many(connection, _UPDATE_HEAD, rows)
 
 
-async def _load_calls(
+async def load_calls(
     connection: AsyncConnection, batch: Sequence[NamedEvent], keys: Sequence[bytes]
 ) -> dict[bytes, KnownCall]:
     """What is stored of the calls. Their partitions must be locked."""
@@ -184,7 +184,7 @@ async def _load_calls(
     return known
 
 
-async def _write(connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int) -> None:
+async def write_plan(connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int) -> None:
     steps: tuple[tuple[Insert | Update, list[dict[str, Any]]], ...] = (
         (_INSERT_EVENT, [event_row(named, logged) for named, logged in plan.inserted]),
         (_UPDATE_EVENT, [count_row(logged) for logged in plan.touched]),

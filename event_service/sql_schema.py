@@ -125,7 +125,11 @@ calls = Table(
     Column("anomalies", Text, nullable=False),
     Column("event_count", Integer, nullable=False),
     Column("trace_id", Text, nullable=False),
+    Column("max_duration_seconds", BigInteger, nullable=False, server_default="0"),
+    Column("closed_at_us", BigInteger),
 )
+# Calls that are not over are few: whoever gives up the overdue ones walks along their states.
+Index("calls_state", calls.c.state, calls.c.started_at_us)
 # Each list query walks one of these from its newest end.
 Index("calls_started", calls.c.tenant_id, calls.c.started_at_us, calls.c.call_key)
 Index("calls_calling", calls.c.tenant_id, calls.c.calling_number, calls.c.started_at_us, calls.c.call_key)
