@@ -4,8 +4,9 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
@@ -15,6 +16,8 @@ from sqlalchemy.util import await_only
 
 BUSY_TIMEOUT_SECONDS = 5
 _RETRY_SECONDS = 0.02
+# By event loop and SQLite file.
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
 def open_engine(
@@ -75,12 +78,21 @@ def open_engine(
 async def begin_write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction that writes: committed at the end, rolled back on an exception.
 
-    On SQLite it takes the write lock when it begins, so that it can't fail half-way on another writer's commit.
+    On SQLite it takes the write lock when it begins, so that it can't fail half-way on another writer's commit. Writers
+    of one process get their turn in the order in which they came, whatever engine they use; the file's own lock goes to
+    whoever happens to ask next, and busy writers starve the others at it.
     """
-    async with engine.connect() as connection:
+    async with _turn_to_write(engine), engine.connect() as connection:
         await connection.execution_options(axbridge_writing=True)
         async with connection.begin():
             yield connection
+
+
+def _turn_to_write(engine: AsyncEngine) -> AbstractAsyncContextManager[object]:
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return nullcontext()
+    locks = _turns.setdefault(asyncio.get_running_loop(), {})
+    return locks.setdefault(engine.url.database, asyncio.Lock())
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
