@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.errors import AxbridgeError
@@ -13,6 +14,9 @@ from event_service.sql_errors import translated_errors
 
 _log = get_logger(__name__)
 _Result = TypeVar("_Result")
+# PostgreSQL ended one of two transactions that waited for each other.
+_DEADLOCK = "40P01"
+_DEADLOCK_TRIES = 5
 
 
 class WebhookDatabase:
@@ -34,7 +38,8 @@ class WebhookDatabase:
     async def write(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
         """What `work` returns for a transaction, which is committed at its end and rolled back on an exception.
 
-        Raises UnavailableError; then it was committed or not.
+        Work is done again from its beginning when its transaction got into a deadlock. Raises UnavailableError; then it
+        was committed or not.
         """
         return await self._to_its_end(self._write(work))
 
@@ -56,8 +61,18 @@ class WebhookDatabase:
 
     async def _write(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
         with translated_errors():
-            async with begin_write(self._engine) as connection:
-                return await work(connection)
+            for _ in range(_DEADLOCK_TRIES - 1):
+                try:
+                    return await self._transaction(work)
+                except DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+                        raise
+                    _log.info("a transaction is repeated after a deadlock")
+            return await self._transaction(work)
+
+    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+        async with begin_write(self._engine) as connection:
+            return await work(connection)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

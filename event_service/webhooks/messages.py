@@ -77,14 +77,15 @@ def event_message(logged: LoggedEvent) -> WebhookMessage:
         "partition_id": logged.partition_id,
         "log_offset": logged.log_offset,
     }
-    body = _cloud_event(message_id, MessageType.CALL_EVENT.value, event.tenant_id, event.session_id, data)
     return WebhookMessage(
         message_id=message_id,
         message_type=MessageType.CALL_EVENT,
         tenant_id=event.tenant_id,
         session_id=event.session_id,
         call_key=key,
-        body=_dumped(body | {"time": _time(event.received_at_us)}),
+        body=_cloud_event(
+            message_id, MessageType.CALL_EVENT.value, event.tenant_id, event.session_id, event.received_at_us, data
+        ),
         event_code=event.code,
     )
 
@@ -97,7 +98,6 @@ def call_message(revised: CallRevision) -> WebhookMessage:
     data: dict[str, Any] = {name: getattr(call, name) for name in _CALL_TEXTS}
     data |= {name: _time(getattr(call, f"{name}_us")) for name in _CALL_TIMES}
     data |= {"state": call.state.value, "hangup_party": call.hangup_party.value, "revision": revised.revision}
-    body = _cloud_event(message_id, MessageType.CALL_COMPLETED.value, call.tenant_id, call.session_id, data)
     ended_at_us = call.ended_at_us if call.ended_at_us is not None else call.started_at_us
     return WebhookMessage(
         message_id=message_id,
@@ -105,26 +105,32 @@ def call_message(revised: CallRevision) -> WebhookMessage:
         tenant_id=call.tenant_id,
         session_id=call.session_id,
         call_key=key,
-        body=_dumped(body | {"time": _time(ended_at_us)}),
+        body=_cloud_event(
+            message_id, MessageType.CALL_COMPLETED.value, call.tenant_id, call.session_id, ended_at_us, data
+        ),
     )
 
 
 def test_message_body(message_id: str, tenant_id: str, webhook_id: str, now_us: int) -> bytes:
     """The body of a test."""
-    body = _cloud_event(message_id, TEST_MESSAGE_TYPE, tenant_id, webhook_id, {"webhook_id": webhook_id})
-    return _dumped(body | {"time": _time(now_us)})
+    return _cloud_event(message_id, TEST_MESSAGE_TYPE, tenant_id, webhook_id, now_us, {"webhook_id": webhook_id})
 
 
-def _cloud_event(message_id: str, kind: str, tenant_id: str, subject: str, data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "id": message_id,
-        "source": f"/axbridge/tenants/{quote(tenant_id, safe='')}",
-        "type": kind,
-        "subject": subject,
-        "datacontenttype": "application/json",
-        "data": data,
-    }
+def _cloud_event(
+    message_id: str, kind: str, tenant_id: str, subject: str, happened_at_us: int, data: dict[str, Any]
+) -> bytes:
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": message_id,
+            "source": f"/axbridge/tenants/{quote(tenant_id, safe='')}",
+            "type": kind,
+            "subject": subject,
+            "time": _time(happened_at_us),
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+    )
 
 
 def _meaning(name: str, code: ProtocolCode | None) -> dict[str, str]:
@@ -141,7 +147,3 @@ def _time(microseconds: int | None) -> str | None:
         return None
     moment = from_microseconds(microseconds).astimezone(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
-
-
-def _dumped(body: dict[str, Any]) -> bytes:
-    return orjson.dumps(body)

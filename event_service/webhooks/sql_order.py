@@ -16,20 +16,24 @@ _LANE = tuple_(_d.webhook_id, _d.call_key)
 
 
 async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) -> set[Lane]:
-    """Those of the lanes that have deliveries that are not finished. Until the transaction ends, nobody else finishes
-    one of these: whoever finishes the first of a lane waits here, and then sees what was added behind it.
+    """Those of the lanes that have deliveries that are not finished. Until the transaction ends, none of these lanes
+    becomes empty: whoever finishes its first delivery waits, and then sees what was added behind it.
 
-    Rows are locked by rising id, as everywhere, so that two transactions can't wait for each other.
+    Only the first one of each lane is locked, since that is also what its sender holds before it touches the others.
     """
     if not lanes:
         return set()
-    query = (
-        select(_d.webhook_id, _d.call_key)
-        .where(_LANE.in_(sorted(lanes)), _d.state.in_(UNFINISHED))
-        .order_by(_d.delivery_id)
-        .with_for_update()
+    wanted = _LANE.in_(sorted(lanes))
+    heads = (
+        select(_d.webhook_id, _d.call_key).where(wanted, _d.state.in_(HEADS)).order_by(_d.delivery_id).with_for_update()
     )
-    return set((await connection.execute(query)).tuples().all())
+    unfinished = select(_d.webhook_id, _d.call_key).where(wanted, _d.state.in_(UNFINISHED)).distinct()
+    while True:
+        locked = {(row[0], row[1]) for row in await connection.execute(heads)}
+        busy = {(row[0], row[1]) for row in await connection.execute(unfinished)}
+        # A first one that was finished while we waited for it has made another one the first.
+        if busy <= locked:
+            return busy
 
 
 async def promote(connection: AsyncConnection, lanes: Collection[Lane], now_us: int) -> None:
@@ -52,7 +56,7 @@ async def promote(connection: AsyncConnection, lanes: Collection[Lane], now_us: 
 
 async def _next_waiting(connection: AsyncConnection, lanes: Sequence[Lane]) -> dict[int, Lane]:
     query = select(_d.webhook_id, _d.call_key).where(_LANE.in_(lanes), _d.state.in_(HEADS)).distinct()
-    busy = set((await connection.execute(query)).tuples().all())
+    busy = {(row[0], row[1]) for row in await connection.execute(query)}
     free = [lane for lane in lanes if lane not in busy]
     if not free:
         return {}

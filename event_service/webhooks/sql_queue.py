@@ -144,7 +144,7 @@ async def _lock_endpoints(
         .where(_d.webhook_id.in_(ids), _d.state == LEASED, _d.due_at_us > request.now_us)
         .group_by(_d.webhook_id)
     )
-    in_flight: dict[str, int] = dict((await connection.execute(under_way)).tuples().all())
+    in_flight: dict[str, int] = {row[0]: row[1] for row in await connection.execute(under_way)}
     return [(webhook, health, in_flight.get(webhook.webhook_id, 0)) for webhook, health in endpoints]
 
 
