@@ -17,5 +17,12 @@ def no_such_binding(binding_id: str) -> NotFoundError:
     )
 
 
+def no_such_list_entry(entry_id: str) -> NotFoundError:
+    """The tenant has no entry of this id in its number lists; another one may."""
+    return NotFoundError(
+        "the tenant has no such list entry", reason="LIST_ENTRY_NOT_FOUND", metadata={"entry_id": _printable(entry_id)}
+    )
+
+
 def _printable(text: str) -> str:
     return text[:64] if text.isprintable() else ""

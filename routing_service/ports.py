@@ -5,14 +5,20 @@ written is then written or not, and never half. Nothing here answers from before
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Protocol
 
 from common.errors import UnavailableError, UnexpectedError
 from routing_service.domain.binding import Binding
-from routing_service.domain.decision import Candidates, RouteKey
+from routing_service.domain.call_memory import GroupCall, OwnerCall, WantedRecollection
+from routing_service.domain.decision import Candidates, Recollection, RouteKey
+from routing_service.domain.importing import Drafts, ImportOutcome
+from routing_service.domain.journal import AuditEntry, BindingChange
+from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.tenant import Tenant
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.profile_rules import ProfileInUse
 
 # A pure function that a store calls inside its transaction, with what it has locked there. It returns what shall be
@@ -23,13 +29,32 @@ CheckBinding = Callable[[Binding], None]
 ChangeTenant = Callable[[Tenant, Sequence[ProfileInUse]], Tenant]
 
 
+MakeDrafts = Callable[[Tenant], Drafts]
+
+
+THE_END = datetime.max.replace(tzinfo=UTC)
+
+
+class BindingState(Enum):
+    """Whether a binding is within its validity; its weekly hours are not looked at."""
+
+    IN_FORCE = "in_force"
+    PENDING = "pending"
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True, slots=True)
 class BindingFilter:
-    """Which bindings to list; numbers in normal form, empty: any. `number` stands as A, B or callback."""
+    """Which bindings to list; numbers in normal form, empty: any. `number` stands as A, B or callback.
+
+    `state` is that at `now`; None: any.
+    """
 
     tenant_id: str
     access_number: str = ""
     number: str = ""
+    state: BindingState | None = None
+    now: datetime = THE_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,21 @@ class BindingPosition:
 
     created_at: datetime
     binding_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportChunk:
+    """How some rows of an import are stored: the `part`th transaction of it, at this time.
+
+    `taken` are the claims (access number, caller) of rows that a dry run would have stored before; those of this chunk
+    are added to it.
+    """
+
+    at: datetime
+    atomic: bool
+    dry_run: bool
+    part: int
+    taken: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 # What could not be read: by this version of the code, or now.
@@ -77,7 +117,8 @@ class BindingHistory(Protocol):
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         """What a query for this key would have been decided from at `moment`.
 
-        A version of a binding counts from the time it was stored until the time it was replaced or deleted.
+        A version of a binding counts from the time it was stored until the time it was replaced or deleted. Of the
+        number lists the present entries count.
         """
         ...
 
@@ -85,8 +126,11 @@ class BindingHistory(Protocol):
 class BindingStore(Protocol):
     """A tenant's bindings. Another tenant's are never seen, changed or named."""
 
-    async def create(self, tenant_id: str, make: MakeBinding) -> Binding:
-        """Store what `make` returns.
+    async def create(self, tenant_id: str, make: MakeBinding, origin: WriteOrigin = NO_ORIGIN) -> Binding:
+        """Store what `make` returns, with an audit entry and a change in the feed, as every write here.
+
+        Where the origin names its request, and that was carried out within the last 24 hours, nothing is done and the
+        result is the same as then. A name that was used for something else raises InvalidArgumentError.
 
         Raises NotFoundError: no such tenant. AlreadyExistsError with the metadata `binding_id`: a binding of the tenant
         that has not expired at the new one's `created_at` claims the same caller of the access number.
@@ -106,23 +150,78 @@ class BindingStore(Protocol):
         """
         ...
 
-    async def update(self, tenant_id: str, binding_id: str, change: ChangeBinding) -> Binding:
+    async def update(
+        self, tenant_id: str, binding_id: str, change: ChangeBinding, origin: WriteOrigin = NO_ORIGIN
+    ) -> Binding:
         """Replace a binding by what `change` makes of it, and keep the old version as history.
 
         Raises NotFoundError, and what `create` raises, with the new `updated_at` as the time that expiry is judged by.
         """
         ...
 
-    async def delete(self, tenant_id: str, binding_id: str, check: CheckBinding, at: datetime) -> None:
+    async def delete(
+        self, tenant_id: str, binding_id: str, check: CheckBinding, at: datetime, origin: WriteOrigin = NO_ORIGIN
+    ) -> None:
         """Remove a binding unless `check` raises, and keep it as history up to `at`. Raises NotFoundError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Which entries of number lists to list; an empty `access_number` (normal form) is any."""
+
+    tenant_id: str
+    access_number: str = ""
+
+
+class NumberListStore(Protocol):
+    """A tenant's allow and block lists. Another tenant's are never seen, changed or named."""
+
+    async def create(
+        self, tenant_id: str, make: Callable[[Tenant], NumberListEntry], origin: WriteOrigin = NO_ORIGIN
+    ) -> NumberListEntry:
+        """Store what `make` returns, with an audit entry, once for each request that is named.
+
+        Raises NotFoundError: no such tenant. AlreadyExistsError with the metadata `entry_id`: an entry that has not
+        expired at the new one's `created_at` has the same access number, pattern type and pattern; an expired one gives
+        way. FailedPreconditionError: the tenant has as many entries as it may.
+        """
+        ...
+
+    async def list_page(
+        self, which: ListFilter, after: BindingPosition | None, limit: int
+    ) -> Sequence[NumberListEntry]:
+        """At most `limit` entries behind `after`, in the order of (created_at, entry_id)."""
+        ...
+
+    async def delete(self, tenant_id: str, entry_id: str, at: datetime, origin: WriteOrigin = NO_ORIGIN) -> None:
+        """Remove an entry. Raises NotFoundError."""
+        ...
+
+
+class CallMemoryStore(Protocol):
+    """What is remembered of earlier calls. Nothing here is needed to keep a promise: it may be lost or come late."""
+
+    async def recall(
+        self, wanted: Collection[WantedRecollection], now: datetime
+    ) -> Mapping[WantedRecollection, Recollection]:
+        """What is remembered, for those of whom anything is."""
+        ...
+
+    async def store(self, groups: Sequence[GroupCall], owners: Sequence[OwnerCall], now: datetime) -> None:
+        """Remember these calls.
+
+        Of a session's orders the first one stays for its time; of everything else the latest counts. Raises
+        AbortedError when one of the tenants or bindings is gone; then nothing is remembered.
+        """
         ...
 
 
 class TenantStore(Protocol):
     """The enterprises of this installation."""
 
-    async def create(self, tenant: Tenant) -> Tenant:
-        """Store a tenant. Raises AlreadyExistsError when the id is taken."""
+    async def create(self, tenant: Tenant, origin: WriteOrigin = NO_ORIGIN) -> Tenant:
+        """Store a tenant, with an audit entry, as every write here. Raises AlreadyExistsError when the id is taken."""
         ...
 
     async def get(self, tenant_id: str) -> Tenant | None:
@@ -133,7 +232,9 @@ class TenantStore(Protocol):
         """At most `limit` tenants whose ids come behind `after`, in the order of the ids' code points."""
         ...
 
-    async def update(self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool) -> Tenant:
+    async def update(
+        self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool, origin: WriteOrigin = NO_ORIGIN
+    ) -> Tenant:
         """Replace a tenant by what `change` makes of it.
 
         `change` gets the profiles in use by the tenant's bindings, each distinct one once; none unless `with_profiles`.
@@ -141,6 +242,44 @@ class TenantStore(Protocol):
         """
         ...
 
-    async def delete(self, tenant_id: str) -> None:
-        """Remove a tenant. Raises NotFoundError, and FailedPreconditionError while it has bindings, expired or not."""
+    async def delete(self, tenant_id: str, origin: WriteOrigin = NO_ORIGIN) -> None:
+        """Remove a tenant. Raises NotFoundError, and FailedPreconditionError while it has bindings, expired or not, or
+        access numbers in pools."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Who changed what."""
+
+    async def list_page(
+        self, tenant_id: str, object_id: str, before_entry_id: int | None, limit: int
+    ) -> Sequence[AuditEntry]:
+        """At most `limit` entries, newest first, with ids below `before_entry_id`; an empty `object_id` is any."""
+        ...
+
+
+class ChangeFeed(Protocol):
+    """What happened to a tenant's bindings, in the order of the commits."""
+
+    async def last_position(self, tenant_id: str) -> int:
+        """The position of the last change; 0: there was none."""
+        ...
+
+    async def changes_after(self, tenant_id: str, position: int, limit: int) -> Sequence[BindingChange]:
+        """At most `limit` changes behind a position. What is missing now will never come before what is returned."""
+        ...
+
+
+class BindingImporter(Protocol):
+    """Stores many bindings at once."""
+
+    async def store(
+        self, tenant_id: str, make: MakeDrafts, chunk: ImportChunk, origin: WriteOrigin
+    ) -> Sequence[ImportOutcome]:
+        """Store the drafts that `make` returns in one transaction, and say what became of each row, in their order.
+
+        A draft that `BindingStore.create` would refuse is refused, and so is one that another draft before it is in the
+        way of. When the chunk is atomic and any row is refused, none is stored. Raises NotFoundError: no such tenant.
+        A repeated request (the origin's name and the chunk's part) gets the outcomes of the first time.
+        """
         ...

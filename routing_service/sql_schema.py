@@ -146,7 +146,7 @@ number_list_entries = sa.Table(
     sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], ondelete="CASCADE"),
     sa.UniqueConstraint("tenant_id", "access_number", "pattern", "pattern_type", name="uq_number_list_entries_pattern"),
     sa.Index(None, "tenant_id", "created_at_us", "entry_id"),
-    sa.Index("ix_number_list_entries_action", "tenant_id", "access_number", "action", "expires_at_us"),
+    sa.Index("ix_number_list_entries_action", "tenant_id", "access_number", "action", "expires_at_us", "entry_id"),
 )
 
 # When a number was last put first in an answer, for groups that begin with the member who was idle for the longest

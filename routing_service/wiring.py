@@ -1,12 +1,14 @@
 """The stores of a routing service as its settings want them: which database, with or without a cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from common.clock import Clock
+from common.errors import AxbridgeError
+from common.logs import get_logger
 from routing_service.cache.auditor import Auditor
 from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
 from routing_service.cache.fenced_writer import FencedWriter
@@ -16,15 +18,24 @@ from routing_service.cache.redis_cache import RedisCache, RedisCacheLimits
 from routing_service.cache.redis_client import open_redis, parse_redis_url
 from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
+from routing_service.call_memory import CallMemory
+from routing_service.change_bell import ChangeBell, RingingWriter
 from routing_service.migrate import check_schema, migrate
 from routing_service.ports import BindingHistory, BindingStore, CandidateSource, TenantStore
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.binding_store import SqlBindingStore
+from routing_service.sql_store.call_memory import SqlCallMemoryStore
 from routing_service.sql_store.candidates import SqlCandidateSource
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.outbox import SqlCacheOutbox
+from routing_service.sql_store.requests import forget_old_requests
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from routing_service.sql_store.transaction import UncachedWriter, Writer
+
+_log = get_logger(__name__)
+
+_FORGET_SECONDS = 600.0
+_FORGET_PAUSE_SECONDS = 0.1
 
 
 class Cache(RouteCache, CacheFence, Protocol):
@@ -38,7 +49,10 @@ OpenCache = Callable[[RoutingServiceSettings, Clock, CacheStats], Cache]
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the use cases work with. `writer` is for further stores on the same database; `stats` for the metrics."""
+    """What the use cases work with.
+
+    `writer` is for further stores on the same database, `stats` for the metrics; `bell` rings after each write.
+    """
 
     tenants: TenantStore
     bindings: BindingStore
@@ -47,6 +61,7 @@ class Stores:
     database: Database
     writer: Writer
     stats: CacheStats
+    bell: ChangeBell
 
 
 def open_redis_cache(settings: RoutingServiceSettings, clock: Clock, stats: CacheStats) -> RedisCache:
@@ -97,15 +112,49 @@ async def opened_stores(
             closing.push_async_callback(settlement.close)
             await closing.enter_async_context(_running(settlement.run(), auditor.run()))
             closing.push_async_callback(fenced.close)
+        bell = ChangeBell()
+        writer = RingingWriter(writer, bell)
         yield Stores(
-            SqlTenantStore(database, writer),
-            SqlBindingStore(database, writer),
+            SqlTenantStore(database, writer, clock),
+            SqlBindingStore(database, writer, clock),
             answering,
             source,
             database,
             writer,
             stats,
+            bell,
         )
+
+
+@asynccontextmanager
+async def opened_call_memory(database: Database, clock: Clock) -> AsyncIterator[CallMemory]:
+    """The memory of calls while the context is open; what is noted is stored at the latest at its end."""
+    memory = CallMemory(SqlCallMemoryStore(database), clock)
+    try:
+        async with _running(memory.run()):
+            yield memory
+    finally:
+        await memory.flush()
+
+
+@asynccontextmanager
+async def forgetting_requests(database: Database, clock: Clock) -> AsyncIterator[None]:
+    """Forget requests that are too old to be repeated, while the context is open."""
+    async with _running(_forget_requests(database, clock)):
+        yield
+
+
+async def _forget_requests(
+    database: Database, clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    while True:
+        try:
+            while await forget_old_requests(database, clock.now()):
+                # Between two lots others get their turn.
+                await sleep(_FORGET_PAUSE_SECONDS)
+        except AxbridgeError as error:
+            _log.info("old requests stay for now", detail=error.message)
+        await sleep(_FORGET_SECONDS)
 
 
 def _caching_limits(settings: RoutingServiceSettings) -> CachingLimits:

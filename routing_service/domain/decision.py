@@ -85,12 +85,13 @@ class Recollection:
 
     `order` are the members as this very session got them before, empty where it did not. `last_routed_at_us` says when
     members were last put first in an answer, for those of whom that is known. `last_caller` is who called the owner
-    last, empty where that is not known.
+    last, and `last_called_at_us` when; empty where that is not known.
     """
 
     order: tuple[str, ...] = ()
     last_routed_at_us: Mapping[str, int] = field(default_factory=dict)
     last_caller: str = ""
+    last_called_at_us: int = 0
 
 
 NOTHING_RECALLED = Recollection()

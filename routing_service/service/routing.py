@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from common.clock import Clock
@@ -11,11 +11,15 @@ from common.logs import get_logger
 from common.numbers import normalize_number
 from common.protocol_codes import ResultCode
 from routing_service.answer import RouteAnswer, answer_of, failure_answer
+from routing_service.call_memory import CallMemory, NoStore
+from routing_service.domain.call_memory import WantedRecollection, call_to_remember, wanted_recollection
 from routing_service.domain.decision import (
     NOTHING_KNOWN,
     UNREADABLE,
     Candidates,
     ConsideredRule,
+    Recollection,
+    RouteContext,
     RouteDecision,
     RouteKey,
     RouteQuery,
@@ -28,6 +32,9 @@ from routing_service.resolver import Trace, resolve
 from routing_service.tenant_rules import is_tenant_id
 
 _log = get_logger(__name__)
+
+# How long a batch may wait for what is remembered of earlier calls; it is decided without, if need be.
+_RECALL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +74,30 @@ class _Batch:
     tenants: Mapping[str, Tenant | ReadError] | None = None
     queries: list[RouteQuery | None] = field(default_factory=list)
     candidates: Mapping[RouteKey, Candidates | ReadError] = field(default_factory=dict)
+    # For the queries that depend on earlier calls; what is missing here can't be recalled now.
+    recollections: Mapping[WantedRecollection, Recollection] = field(default_factory=dict)
     failure: RouteDecision | None = None
 
 
 class RoutingService:
-    """Decides queries. Nothing is remembered from one to the next, but for a guess: the region of each tenant.
+    """Decides queries. Calls are remembered in `memory` only; but for a guess, the region of each tenant.
 
     Numbers can be normalised only when the tenant's region is known. With the region that it had last, tenants and
     bindings are read together; a wrong guess is noticed, and costs a second read.
     """
 
     def __init__(
-        self, source: CandidateSource, history: BindingHistory, clock: Clock, limits: RoutingLimits | None = None
+        self,
+        source: CandidateSource,
+        history: BindingHistory,
+        clock: Clock,
+        limits: RoutingLimits | None = None,
+        memory: CallMemory | None = None,
     ) -> None:
+        """Without a `memory` only what was answered here is remembered."""
         self._source = source
         self._history = history
+        self._memory = memory if memory is not None else CallMemory(NoStore(), clock)
         self._clock = clock
         self._limits = limits if limits is not None else RoutingLimits()
         self._last_regions: dict[str, str] = {}
@@ -112,8 +128,9 @@ class RoutingService:
     async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
         """What `resolve_batch` answers, with every rule that was considered, now or at another time.
 
-        For a time in the past the bindings of that time count, with the tenant's present settings. Raises NotFoundError
-        for an unknown tenant, UnavailableError when the store can't be read.
+        For a time in the past the bindings of that time count, with the tenant's present settings and lists, and no
+        earlier calls: whoever is put first in a group by those, or called back, is not known any more. Raises
+        NotFoundError for an unknown tenant, UnavailableError when the store can't be read.
         """
         tenants = await self._source.tenants(_readable_tenant_ids([incoming]))
         tenant = tenants.get(incoming.tenant_id)
@@ -126,7 +143,11 @@ class RoutingService:
         query = _normal_query(incoming, tenant.settings.default_region)
         candidates = await self._candidates_of(query, moment if moment < now else None)
         trace: Trace = [ConsideredRule("tenant", "", RuleOutcome.PASSED, "the tenant is known")]
-        decision = resolve(query, candidates, moment, trace)
+        context = RouteContext(tenant.settings.fallback_number)
+        if moment >= now and (wanted := wanted_recollection(query, candidates)) is not None:
+            recalled = (await self._memory.recall([wanted]))[wanted]
+            context = replace(context, recollection=self._memory.latest(wanted, recalled))
+        decision = resolve(query, candidates, moment, trace, context)
         answer = answer_of(decision, query, tenant, candidates.source)
         return Explanation(answer, trace, query.calling_number, query.access_number, moment)
 
@@ -152,11 +173,22 @@ class RoutingService:
                 not_guessed = _keys(batch.queries) - batch.candidates.keys()
                 if not_guessed:
                     batch.candidates = {**batch.candidates, **await self._source.candidates(not_guessed)}
+                batch.recollections = await self._recalled(_wanted(batch))
         except TimeoutError:
             batch.failure = RouteDecision(ResultCode.TIMED_OUT, "there was no time left to decide")
         except UnavailableError:
             batch.failure = RouteDecision(ResultCode.UNAVAILABLE, "the store can't be reached")
         return batch
+
+    async def _recalled(self, wanted: Collection[WantedRecollection]) -> Mapping[WantedRecollection, Recollection]:
+        if not wanted:
+            return {}
+        try:
+            async with asyncio.timeout(_RECALL_SECONDS):
+                return await self._memory.recall(wanted)
+        except (TimeoutError, UnavailableError):
+            # Groups are called in some order all the same; only who calls back is told that it can't be done now.
+            return {}
 
     def _learned_regions(
         self, tenant_ids: Collection[str], tenants: Mapping[str, Tenant | ReadError]
@@ -174,42 +206,59 @@ class RoutingService:
 
     def _answer(self, incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
         try:
-            return _decided(incoming, place, batch, now)
+            return self._decided(incoming, place, batch, now)
         except Exception as error:  # noqa: BLE001 - one query must not fail the others of its batch
             detail = error.message if isinstance(error, AxbridgeError) else type(error).__name__
             _log.error("query failed", tenant_id=incoming.tenant_id, detail=detail, exc_info=error)
             return failure_answer(ResultCode.INTERNAL, "something unexpected went wrong")
 
+    def _decided(self, incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
+        if not incoming.tenant_id:
+            return failure_answer(ResultCode.MALFORMED_REQUEST, "the query names no tenant")
+        if batch.tenants is None:
+            assert batch.failure is not None
+            return failure_answer(batch.failure.result, batch.failure.reason)
+        tenant = batch.tenants.get(incoming.tenant_id)
+        if tenant is None:
+            return failure_answer(ResultCode.UNKNOWN_TENANT, "there is no such tenant")
+        if isinstance(tenant, UnavailableError):
+            return _UNAVAILABLE
+        if not isinstance(tenant, Tenant):
+            raise tenant
+        query = batch.queries[place]
+        assert query is not None, "the queries of known tenants are read"
+        if query.access_number == UNREADABLE:
+            return answer_of(resolve(query, NOTHING_KNOWN, now), query, tenant, NOTHING_KNOWN.source)
+        if batch.failure is not None:
+            return failure_answer(batch.failure.result, batch.failure.reason, tenant)
+        candidates = batch.candidates[query.key]
+        if isinstance(candidates, UnavailableError):
+            return failure_answer(ResultCode.UNAVAILABLE, _UNAVAILABLE.reason, tenant)
+        if not isinstance(candidates, Candidates):
+            raise candidates
+        decision = self._resolved(query, candidates, tenant, batch, now)
+        return answer_of(decision, query, tenant, candidates.source)
+
+    def _resolved(
+        self, query: RouteQuery, candidates: Candidates, tenant: Tenant, batch: _Batch, now: datetime
+    ) -> RouteDecision:
+        context = RouteContext(tenant.settings.fallback_number)
+        wanted = wanted_recollection(query, candidates)
+        if wanted is not None:
+            recalled = batch.recollections.get(wanted)
+            # Earlier queries of this batch are remembered by now.
+            recollection = None if recalled is None else self._memory.latest(wanted, recalled)
+            context = replace(context, recollection=recollection)
+        decision = resolve(query, candidates, now, None, context)
+        call = call_to_remember(query, decision)
+        # A query that is sent again is the same call.
+        if call is not None and not (context.recollection is not None and context.recollection.order):
+            self._memory.note(call)
+        return decision
+
 
 _TIMED_OUT = failure_answer(ResultCode.TIMED_OUT, "there was no time left to decide")
 _UNAVAILABLE = failure_answer(ResultCode.UNAVAILABLE, "the store can't be reached")
-
-
-def _decided(incoming: IncomingQuery, place: int, batch: _Batch, now: datetime) -> RouteAnswer:
-    if not incoming.tenant_id:
-        return failure_answer(ResultCode.MALFORMED_REQUEST, "the query names no tenant")
-    if batch.tenants is None:
-        assert batch.failure is not None
-        return failure_answer(batch.failure.result, batch.failure.reason)
-    tenant = batch.tenants.get(incoming.tenant_id)
-    if tenant is None:
-        return failure_answer(ResultCode.UNKNOWN_TENANT, "there is no such tenant")
-    if isinstance(tenant, UnavailableError):
-        return _UNAVAILABLE
-    if not isinstance(tenant, Tenant):
-        raise tenant
-    query = batch.queries[place]
-    assert query is not None, "the queries of known tenants are read"
-    if query.access_number == UNREADABLE:
-        return answer_of(resolve(query, NOTHING_KNOWN, now), query, tenant, NOTHING_KNOWN.source)
-    if batch.failure is not None:
-        return failure_answer(batch.failure.result, batch.failure.reason, tenant)
-    candidates = batch.candidates[query.key]
-    if isinstance(candidates, UnavailableError):
-        return failure_answer(ResultCode.UNAVAILABLE, _UNAVAILABLE.reason, tenant)
-    if not isinstance(candidates, Candidates):
-        raise candidates
-    return answer_of(resolve(query, candidates, now), query, tenant, candidates.source)
 
 
 def _readable_tenant_ids(incoming: Sequence[IncomingQuery]) -> Collection[str]:
@@ -223,6 +272,17 @@ def _with_region(incoming: Sequence[IncomingQuery], regions: Mapping[str, str]) 
 
 def _keys(queries: Sequence[RouteQuery | None]) -> set[RouteKey]:
     return {each.key for each in queries if each is not None and each.access_number != UNREADABLE}
+
+
+def _wanted(batch: _Batch) -> Collection[WantedRecollection]:
+    wanted = set()
+    for query in batch.queries:
+        known = batch.candidates.get(query.key) if query is not None else None
+        if query is not None and isinstance(known, Candidates):
+            each = wanted_recollection(query, known)
+            if each is not None:
+                wanted.add(each)
+    return wanted
 
 
 def _normal_query(incoming: IncomingQuery, region: str) -> RouteQuery:

@@ -1,4 +1,4 @@
-"""What queries are decided from, read for a whole batch by one statement each."""
+"""What queries are decided from, read for a whole batch by one statement each, and one more where there are lists."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,9 +14,11 @@ from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
 from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS, Binding
 from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
+from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.tenant import Tenant
 from routing_service.ports import Known, ReadError
 from routing_service.sql_schema import access_numbers, binding_claims, binding_history, bindings, tenants
+from routing_service.sql_store.caller_lists import CallerLists, is_listed
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.json_lists import element, list_elements
 from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read_binding, read_tenant
@@ -48,6 +50,7 @@ def _candidates_statement(is_sqlite: bool) -> sa.Select[Any]:
         tenant_id.label("key_tenant_id"),
         access_number.label("key_access_number"),
         calling_number.label("key_calling_number"),
+        is_listed(tenant_id, access_number).label("is_listed"),
         *BINDING_COLUMNS,
     ).select_from(found)
 
@@ -59,6 +62,7 @@ class SqlCandidateSource:
         self._database = database
         self._tenants = _tenants_statement(database.is_sqlite)
         self._candidates = _candidates_statement(database.is_sqlite)
+        self._lists = CallerLists(database.is_sqlite)
 
     async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         if not tenant_ids:
@@ -78,12 +82,24 @@ class SqlCandidateSource:
         if not keys:
             return {}
         wanted = orjson.dumps([[key.tenant_id, key.access_number, key.calling_number] for key in keys]).decode()
-        rows = await self._database.read(lambda connection: _all(connection, self._candidates, {"keys": wanted}))
         rows_by_key: dict[RouteKey, list[sa.Row[Any]]] = {}
-        for row in rows:
-            key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
-            rows_by_key.setdefault(key, []).append(row)
-        return {key: _candidates(rows_by_key[key]) if key in rows_by_key else NOTHING_KNOWN for key in keys}
+
+        async def work(connection: AsyncConnection) -> Mapping[RouteKey, tuple[NumberListEntry, ...]]:
+            rows_by_key.clear()
+            listed: set[RouteKey] = set()
+            for row in await _all(connection, self._candidates, {"keys": wanted}):
+                key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
+                rows_by_key.setdefault(key, []).append(row)
+                if row.is_listed:
+                    listed.add(key)
+            # Few tenants have lists, and only for those does a batch take a second statement.
+            return await self._lists.read(connection, listed) if listed else {}
+
+        entries = await self._database.read(work)
+        return {
+            key: _candidates(rows_by_key[key], entries.get(key, ())) if key in rows_by_key else NOTHING_KNOWN
+            for key in keys
+        }
 
     async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
         tenants_found, candidates_found = await asyncio.gather(
@@ -120,14 +136,17 @@ class SqlCandidateSource:
             versions.c.b_number == key.calling_number,
         )
 
-        async def work(connection: AsyncConnection) -> tuple[bool, Sequence[sa.Row[Any]]]:
+        async def work(
+            connection: AsyncConnection,
+        ) -> tuple[bool, Sequence[sa.Row[Any]], Mapping[RouteKey, tuple[NumberListEntry, ...]]]:
             known = await connection.scalar(sa.select(sa.exists().select_from(versions)))
-            return bool(known), await _all(connection, sa.select(versions).where(concerned), {})
+            rows = await _all(connection, sa.select(versions).where(concerned), {})
+            return bool(known), rows, await self._lists.read(connection, [key])
 
-        known, rows = await self._database.read(work)
+        known, rows, entries = await self._database.read(work)
         claimed = {key.calling_number, EVERY_CALLER} if key.calling_number != UNREADABLE else {EVERY_CALLER}
         candidates = (each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims()))
-        return Candidates(access_number_known=known, bindings=tuple(candidates))
+        return Candidates(access_number_known=known, bindings=tuple(candidates), list_entries=entries[key])
 
 
 async def _all(
@@ -137,7 +156,7 @@ async def _all(
     return rows
 
 
-def _candidates(rows: Iterable[sa.Row[Any]]) -> Candidates | UnexpectedError:
+def _candidates(rows: Iterable[sa.Row[Any]], list_entries: tuple[NumberListEntry, ...]) -> Candidates | UnexpectedError:
     found: list[Binding] = []
     for row in rows:
         if row.binding_id is None:
@@ -147,4 +166,4 @@ def _candidates(rows: Iterable[sa.Row[Any]]) -> Candidates | UnexpectedError:
         except UnexpectedError as error:
             _log.error("unreadable row", detail=error.message, exc_info=error)
             return error
-    return Candidates(access_number_known=True, bindings=tuple(found))
+    return Candidates(access_number_known=True, bindings=tuple(found), list_entries=list_entries)

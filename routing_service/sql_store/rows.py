@@ -9,6 +9,12 @@ from sqlalchemy import Row
 from common.clock import from_microseconds, to_microseconds
 from common.errors import UnexpectedError
 from routing_service.domain.binding import Binding, BindingKind, BindingTerms
+from routing_service.domain.number_list import (
+    NumberListAction,
+    NumberListEntry,
+    NumberListTerms,
+    NumberPatternType,
+)
 from routing_service.domain.tenant import Tenant
 from routing_service.profile_rules import RuledFields
 from routing_service.sql_schema import bindings, tenants
@@ -76,6 +82,52 @@ def read_binding_values(columns: Mapping[str, Any]) -> Binding:
     except (ValueError, TypeError, OverflowError) as error:
         raise UnexpectedError(
             f"binding {columns['binding_id']} can't be read by this version", reason="UNREADABLE_ROW"
+        ) from error
+
+
+# Sorts behind every time.
+_NO_END_US = 2**63 - 1
+
+
+def list_entry_values(entry: NumberListEntry) -> dict[str, Any]:
+    """The columns of an entry of a number list."""
+    terms = entry.terms
+    return {
+        "entry_id": entry.entry_id,
+        "tenant_id": entry.tenant_id,
+        "access_number": terms.access_number,
+        "action": terms.action.value,
+        "pattern_type": terms.pattern_type.value,
+        "pattern": terms.pattern,
+        "note": terms.note,
+        "expires_at_us": _NO_END_US if terms.expires_at is None else to_microseconds(terms.expires_at),
+        "created_at_us": to_microseconds(entry.created_at),
+    }
+
+
+def read_list_entry(row: Row[Any]) -> NumberListEntry:
+    """The entry of a row of `number_list_entries`. Raises UnexpectedError when this version can't read it."""
+    return read_list_entry_values(_columns(row))
+
+
+def read_list_entry_values(columns: Mapping[str, Any]) -> NumberListEntry:
+    """The inverse of `list_entry_values`. Raises UnexpectedError when this version can't read it."""
+    expires_at_us = columns["expires_at_us"]
+    try:
+        terms = NumberListTerms(
+            access_number=columns["access_number"],
+            action=NumberListAction(columns["action"]),
+            pattern_type=NumberPatternType(columns["pattern_type"]),
+            pattern=columns["pattern"],
+            note=columns["note"],
+            expires_at=None if expires_at_us == _NO_END_US else from_microseconds(expires_at_us),
+        )
+        return NumberListEntry(
+            columns["entry_id"], columns["tenant_id"], terms, from_microseconds(columns["created_at_us"])
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnexpectedError(
+            f"list entry {columns['entry_id']} can't be read by this version", reason="UNREADABLE_ROW"
         ) from error
 
 

@@ -48,7 +48,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_number_list_entries_action",
         "number_list_entries",
-        ["tenant_id", "access_number", "action", "expires_at_us"],
+        ["tenant_id", "access_number", "action", "expires_at_us", "entry_id"],
     )
     op.create_table(
         "member_activity",

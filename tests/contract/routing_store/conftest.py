@@ -8,9 +8,18 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
-from routing_service.ports import BindingHistory, BindingStore, CandidateSource, TenantStore
+from routing_service.ports import (
+    BindingHistory,
+    BindingStore,
+    CallMemoryStore,
+    CandidateSource,
+    NumberListStore,
+    TenantStore,
+)
 from routing_service.settings import RoutingServiceSettings
+from routing_service.sql_store.call_memory import SqlCallMemoryStore
 from routing_service.sql_store.database import Database, DatabaseLimits
+from routing_service.sql_store.number_list_store import SqlNumberListStore
 from routing_service.wiring import opened_stores
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
@@ -29,6 +38,8 @@ class Stores:
     source: CandidateSource
     history: BindingHistory
     database: Database
+    lists: NumberListStore
+    memory: CallMemoryStore
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +87,15 @@ async def empty_stores(request: pytest.FixtureRequest, backend: str, database_ur
         cache_audits_per_second=1000.0,
     )
     async with opened_stores(settings, SystemClock()) as stores:
-        yield Stores(stores.tenants, stores.bindings, stores.source, stores.history, stores.database)
+        yield Stores(
+            stores.tenants,
+            stores.bindings,
+            stores.source,
+            stores.history,
+            stores.database,
+            SqlNumberListStore(stores.database, stores.writer),
+            SqlCallMemoryStore(stores.database),
+        )
         # Whatever a test did, nothing that it was answered was older than what it had been told.
         assert stores.stats.mismatches == 0
 

@@ -32,7 +32,7 @@ from tests.unit.routing_service.builders import (
 )
 
 FULL = axb(
-    display_number=D,
+    display_number=X,
     member_prompts=FULL_MEMBER_PROMPTS,
     profile=FULL_PROFILE,
     not_before=NOW,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, FailedPreconditionError
-from routing_service.domain.binding import Binding, BindingKind, BindingTerms
+from routing_service.domain.binding import Binding, BindingKind, BindingTarget, BindingTerms
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.tenant import Tenant
 from routing_service.patch import check_revision
@@ -28,6 +28,9 @@ from tests.unit.routing_service.builders import (
     X,
     ax,
     axb,
+    axe,
+    axg,
+    axyb,
     stored,
 )
 
@@ -53,11 +56,22 @@ from tests.unit.routing_service.builders import (
         pytest.param(axb(A, B, expires_at=NOW), axb(A, C), False, id="one that has expired"),
         pytest.param(ax(A, expires_at=NOW), ax(B), False, id="an owner that has expired"),
         pytest.param(axb(A, B), axb(A, C, expires_at=NOW), False, id="one that is created expired"),
+        pytest.param(axb(A, B), axyb(A, C), True, id="a pair with Y takes its numbers too"),
+        pytest.param(axyb(A, B), axyb(C, D), False, id="pairs with one Y"),
+        pytest.param(axb(A, B), axb(C, D, targets=(BindingTarget(A),)), False, id="a stand-in takes nothing"),
+        pytest.param(axg([A, B]), axg([C, D]), True, id="two groups"),
+        pytest.param(axg([A, B]), ax(C), True, id="a group and an owner"),
+        pytest.param(axe(A), ax(C), True, id="an extension and an owner"),
+        pytest.param(axe(A), axg([C]), True, id="an extension and a group"),
+        pytest.param(axe(A), axe(A, "8002"), True, id="two extensions"),
+        pytest.param(axe(A), axe(A, x=X2), False, id="one extension on two access numbers"),
+        pytest.param(axg([A, B]), axb(A, B), False, id="a group beside a pair of its members"),
     ],
 )
 async def test_who_stands_in_whose_way(
     stores: Stores, first: BindingTerms, second: BindingTerms, conflict: bool
 ) -> None:
+    await allow_foreign_display_numbers(stores)
     await create(stores, first, "b1")
     if not conflict:
         await create(stores, second, "b2")
@@ -68,6 +82,13 @@ async def test_who_stands_in_whose_way(
     assert "13800001111" not in error.value.message
     assert await stores.bindings.get(TENANT, "b2") is None
     assert await candidate_ids(stores, A, first.access_number) == {"b1"}
+
+
+async def allow_foreign_display_numbers(stores: Stores) -> None:
+    def allow(current: Tenant, _: object) -> Tenant:
+        return replace(current, settings=replace(current.settings, foreign_display_numbers_allowed=True))
+
+    await stores.tenants.update(TENANT, allow, with_profiles=False)
 
 
 async def test_tenants_do_not_meet_on_their_own_access_numbers(stores: Stores) -> None:
@@ -129,7 +150,7 @@ async def test_an_expired_binding_comes_back_only_when_its_numbers_are_free(stor
     with pytest.raises(AlreadyExistsError) as error:
         await change(stores, axb(A, B), "old", NOW + MINUTE)
     assert error.value.metadata == {"binding_id": "new"}
-    await change(stores, axb(A, B, expires_at=NOW, display_number=D), "old", NOW + MINUTE)
+    await change(stores, axb(A, B, expires_at=NOW, display_number=X), "old", NOW + MINUTE)
     assert await candidate_ids(stores, A) == {"new"}
     assert await candidate_ids(stores, B) == {"old"}
     await remove(stores, "new")

@@ -1,12 +1,19 @@
 """Values for the routing tests. Numbers are in normal form unless a name says otherwise."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from common.prompts import FileSegment, Prompt, VariableSegment
 from common.protocol_codes import ConnectionType, PromptVariableType, RecordType, RingbackMode
-from routing_service.domain.binding import Binding, BindingKind, BindingTerms
+from routing_service.domain.binding import Binding, BindingKind, BindingTarget, BindingTerms
+from routing_service.domain.number_list import (
+    NumberListAction,
+    NumberListEntry,
+    NumberListTerms,
+    NumberPatternType,
+)
 from routing_service.domain.profile import CallProfile, MemberPrompts
 from routing_service.domain.tenant import Tenant, TenantSettings
 
@@ -14,6 +21,7 @@ NOW = datetime(2026, 5, 4, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TENANT, OTHER_TENANT = "100001", "100002"
 X, X2 = "+862566000001", "+862566000002"
+Y = "+862566000009"
 A, B, C, D = "+8613800001111", "+8613900001111", "+8613700001111", "+8613600001111"
 
 FILE_PROMPT = Prompt((FileSegment("1.wav"),))
@@ -65,6 +73,35 @@ def axb(a: str = A, b: str = B, x: str = X, **terms: Any) -> BindingTerms:
 
 def ax(owner: str = A, x: str = X, **terms: Any) -> BindingTerms:
     return replace(BindingTerms(BindingKind.AX, x, owner), **terms)
+
+
+def axg(members: Sequence[str], x: str = X, **terms: Any) -> BindingTerms:
+    targets = tuple(BindingTarget(each) for each in members)
+    return replace(BindingTerms(BindingKind.AXG, x, "", targets=targets), **terms)
+
+
+def axe(owner: str = A, extension: str = "8001", x: str = X, **terms: Any) -> BindingTerms:
+    return replace(BindingTerms(BindingKind.AXE, x, owner, extension=extension), **terms)
+
+
+def axyb(a: str = A, b: str = B, x: str = X, y: str = Y, **terms: Any) -> BindingTerms:
+    return replace(BindingTerms(BindingKind.AXYB, x, a, b, y_number=y), **terms)
+
+
+def list_entry(
+    pattern: str,
+    action: NumberListAction = NumberListAction.BLOCK,
+    *,
+    prefix: bool = False,
+    x: str = "",
+    entry_id: str = "",
+    tenant_id: str = TENANT,
+    at: datetime = NOW,
+    expires_at: datetime | None = None,
+) -> NumberListEntry:
+    pattern_type = NumberPatternType.PREFIX if prefix else NumberPatternType.EXACT
+    terms = NumberListTerms(x, action, pattern_type, pattern, expires_at=expires_at)
+    return NumberListEntry(entry_id or f"{action.value}-{pattern_type.value}-{x}-{pattern}", tenant_id, terms, at)
 
 
 def stored(
