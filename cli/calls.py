@@ -40,6 +40,7 @@ class StateChoice(Choice):
     ABANDONED = "abandoned"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    UNTERMINATED = "unterminated"
 
 
 _STATE_STYLES = {
@@ -49,6 +50,7 @@ _STATE_STYLES = {
     "abandoned": "yellow",
     "refused": "red",
     "unknown": "red",
+    "unterminated": "red",
 }
 
 

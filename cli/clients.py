@@ -65,6 +65,15 @@ class Caller:
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
+    def stream(
+        self, method: "grpc.UnaryStreamMultiCallable[_Request, _Response]", request: _Request
+    ) -> Iterator[_Response]:
+        """The answers as they come, without a deadline: a stream lasts as long as there is something to tell."""
+        try:
+            yield from method(request, metadata=self.metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
     def _translate(self, error: grpc.RpcError) -> AxbridgeError:
         code = error.code() if isinstance(error, grpc.Call) else None
         said: list[str] = [key for key, _ in error.trailing_metadata() or ()] if isinstance(error, grpc.Call) else []

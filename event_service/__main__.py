@@ -16,15 +16,20 @@ from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from common.sql import open_engine
 from event_service.access import REQUIREMENTS
+from event_service.call_closer import CallCloser
 from event_service.durability import check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
+from event_service.ports import Patience
+from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.settings import EventServiceSettings
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
+from event_service.sql_reports import SqlCallReports
+from event_service.sql_upkeep import SqlCallUpkeep
 from event_service.webhooks.runner import WebhookSurroundings, running_webhooks
 from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
 
@@ -53,7 +58,12 @@ async def serve(settings: EventServiceSettings) -> int:
             QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
         )
         events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock))
-        calls = CallServicer(CallQueries(SqlCallReader(engine)))
+        upkeep = SqlCallUpkeep(engine, clock, partition_count)
+        reporting = CallReporting(SqlCallReports(engine), upkeep)
+        calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
+        patience = Patience(settings.default_talk_seconds, settings.unterminated_margin_seconds)
+        closing = CallCloser(upkeep, clock, patience).running(settings.unterminated_check_seconds)
+        await stack.enter_async_context(closing)
         surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
         webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 

@@ -27,6 +27,11 @@ def _requirements() -> dict[str, Requirement]:
         f"{calls}GetCall": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCallEvents": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        # An export holds whole numbers, and nothing masks them.
+        f"{calls}ExportCalls": for_tenants_at("tenant_id", scopes=(Scope.READ, Scope.UNMASK), charge=Charge.READ),
+        f"{calls}CountActiveCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        f"{calls}ReportCompleteness": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
+        f"{calls}RebuildCalls": for_tenants_at("tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),
         # An endpoint gets whole numbers, so saying where they go is more than writing.
         f"{webhooks}CreateWebhook": for_tenants_at("webhook.tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),
         f"{webhooks}UpdateWebhook": for_tenants_at("webhook.tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),

@@ -14,10 +14,13 @@ from event_service.domain import (
     HangupParty,
     LoggedDecision,
 )
-from event_service.ports import EventOutcome, EventStatus, LoggedEvent, QuarantinedMessage
+from event_service.ports import CallPeriod, EventOutcome, EventStatus, LoggedEvent, QuarantinedMessage
+from event_service.reports import HOUR_US, HourReport
 from event_service.service import CallQuery
 
 # The names of the contracts' values; protobuf takes them as well as numbers.
+DAY_US = 24 * HOUR_US
+
 _STATES = {state: f"CALL_STATE_{state.name}" for state in CallState}
 _STATES_BACK = {call_pb2.CallState.Value(name): state for state, name in _STATES.items()}
 _PARTIES = {party: f"HANGUP_PARTY_{party.name}" for party in HangupParty}
@@ -207,6 +210,35 @@ def call_query_from_message(request: call_service_pb2.ListCallsRequest) -> CallQ
     )
 
 
+def period_from_message(
+    request: call_service_pb2.ExportCallsRequest | call_service_pb2.RebuildCallsRequest,
+) -> CallPeriod:
+    """The calls that are asked for. Raises InvalidArgumentError naming the field."""
+    return CallPeriod(request.tenant_id, _filter_time(request, "started_from"), _filter_time(request, "started_before"))
+
+
+def report_period_from_message(request: call_service_pb2.ReportCompletenessRequest, now_us: int) -> CallPeriod:
+    """The hours that are asked for: whole ones, the last 24 where nothing is said. Raises InvalidArgumentError."""
+    # `from` is a word of Python's own.
+    begin: Timestamp = getattr(request, "from")
+    end_us = _microseconds("before", request.before) if request.HasField("before") else now_us
+    begin_us = _microseconds("from", begin) if request.HasField("from") else end_us - DAY_US
+    return CallPeriod(request.tenant_id, begin_us // HOUR_US * HOUR_US, end_us)
+
+
+def hour_to_message(hour: HourReport) -> call_service_pb2.CompletenessHour:
+    """The message of one hour of a completeness report."""
+    return call_service_pb2.CompletenessHour(
+        hour=_timestamp(hour.hour_us),
+        calls=hour.calls,
+        complete=hour.complete,
+        active=hour.active,
+        unterminated=hour.unterminated,
+        with_anomalies=hour.with_anomalies,
+        anomaly_kinds=hour.anomaly_kinds,
+    )
+
+
 def quarantined_from_message(message: event_service_pb2.QuarantinedMessage) -> QuarantinedMessage:
     """The quarantined message of a message; its id does not count."""
     return QuarantinedMessage(
@@ -237,12 +269,18 @@ def _timestamp(microseconds: int | None) -> Timestamp | None:
     return Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
-def _filter_time(
-    request: call_service_pb2.ListCallsRequest, field: Literal["started_from", "started_before"]
-) -> int | None:
+_Bounded = (
+    call_service_pb2.ListCallsRequest | call_service_pb2.ExportCallsRequest | call_service_pb2.RebuildCallsRequest
+)
+
+
+def _filter_time(request: _Bounded, field: Literal["started_from", "started_before"]) -> int | None:
     if not request.HasField(field):
         return None
-    timestamp = request.started_from if field == "started_from" else request.started_before
+    return _microseconds(field, request.started_from if field == "started_from" else request.started_before)
+
+
+def _microseconds(field: str, timestamp: Timestamp) -> int:
     if not -62_135_596_800 <= timestamp.seconds <= 253_402_300_799 or not 0 <= timestamp.nanos < 1_000_000_000:
         raise InvalidArgumentError(field, "not a time between the years 1 and 9999")
     return timestamp.seconds * 1_000_000 + timestamp.nanos // 1000

@@ -4,7 +4,7 @@ Every method may raise UnavailableError when the store can't be reached or does 
 written is then written or not, and never half. Everything read was committed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -87,6 +87,32 @@ class CallChange:
 
 
 @dataclass(frozen=True, slots=True)
+class CallName:
+    """Which call: vccId and sid."""
+
+    tenant_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPeriod:
+    """A tenant's calls that started in a time; None: no bound."""
+
+    tenant_id: str
+    started_from_us: int | None = None
+    started_before_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call may take: `default_talk_seconds` where its longest talk was left to the platform, and
+    `margin_seconds` for calling, ringing and late messages on top."""
+
+    default_talk_seconds: int
+    margin_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
     """A message that could not be taken as an event. `message_id` is given by the quarantine."""
 
@@ -156,6 +182,35 @@ class CallReader(Protocol):
 
     async def history(self, tenant_id: str, session_id: str) -> CallHistory | None:
         """What a call's record follows from, None when nothing is known of it."""
+        ...
+
+
+class CallUpkeep(Protocol):
+    """What keeps the call records right beside the events that come in."""
+
+    async def overdue(self, now_us: int, patience: Patience, limit: int) -> Sequence[CallName]:
+        """Calls that are not over although all the time they may take has passed, at most `limit`."""
+        ...
+
+    async def close(self, names: Sequence[CallName], closed_at_us: int) -> int:
+        """Give up those of these calls that are still not over; how many there were."""
+        ...
+
+    async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
+        """Make these calls' records anew from the log; those whose record was different. With `dry_run` nothing is
+        written."""
+        ...
+
+
+class CallReports(Protocol):
+    """Walks through a tenant's call records."""
+
+    async def walk(self, which: CallPeriod, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
+        """At most `limit` calls behind `after`, oldest first: by `started_at_us`, then call key."""
+        ...
+
+    async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:
+        """How many calls are in each of these states; states without calls are left out."""
         ...
 
 

@@ -1,10 +1,16 @@
 """The RPC methods: what the contracts say, in terms of the use cases."""
 
+from collections.abc import AsyncIterator
+
 import grpc.aio
 from axbridge.events.v1 import call_service_pb2, call_service_pb2_grpc, event_service_pb2, event_service_pb2_grpc
 
+from common.clock import Clock, to_microseconds
+from common.errors import InvalidArgumentError
 from event_service import convert
 from event_service.domain import effective_decision
+from event_service.export import csv_header, csv_lines, ndjson_lines
+from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 
 SERVICE_NAMES = ("axbridge.events.v1.EventService", "axbridge.events.v1.CallService")
@@ -79,8 +85,10 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     """axbridge.events.v1.CallService."""
 
-    def __init__(self, queries: CallQueries) -> None:
+    def __init__(self, queries: CallQueries, reporting: CallReporting, clock: Clock) -> None:
         self._queries = queries
+        self._reporting = reporting
+        self._clock = clock
 
     async def GetCall(
         self,
@@ -120,3 +128,52 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         if decision is not None:
             response.decision.CopyFrom(convert.decision_to_message(decision))
         return response
+
+    async def ExportCalls(
+        self,
+        request: call_service_pb2.ExportCallsRequest,
+        context: grpc.aio.ServicerContext[call_service_pb2.ExportCallsRequest, call_service_pb2.ExportCallsResponse],
+    ) -> AsyncIterator[call_service_pb2.ExportCallsResponse]:
+        if request.format not in call_service_pb2.ExportFormat.values():
+            raise InvalidArgumentError("format", "is none that there is")
+        is_csv = request.format != call_service_pb2.EXPORT_FORMAT_NDJSON
+        write = csv_lines if is_csv else ndjson_lines
+        calls = 0
+        if is_csv:
+            yield call_service_pb2.ExportCallsResponse(chunk=csv_header())
+        async for page in self._reporting.pages(convert.period_from_message(request)):
+            calls += len(page)
+            yield call_service_pb2.ExportCallsResponse(chunk=write(page), calls=calls)
+
+    async def CountActiveCalls(
+        self,
+        request: call_service_pb2.CountActiveCallsRequest,
+        context: grpc.aio.ServicerContext[
+            call_service_pb2.CountActiveCallsRequest, call_service_pb2.CountActiveCallsResponse
+        ],
+    ) -> call_service_pb2.CountActiveCallsResponse:
+        counted = await self._reporting.count_active(request.tenant_id)
+        return call_service_pb2.CountActiveCallsResponse(active=counted.active, answered=counted.answered)
+
+    async def RebuildCalls(
+        self,
+        request: call_service_pb2.RebuildCallsRequest,
+        context: grpc.aio.ServicerContext[call_service_pb2.RebuildCallsRequest, call_service_pb2.RebuildCallsResponse],
+    ) -> call_service_pb2.RebuildCallsResponse:
+        result = await self._reporting.rebuild(convert.period_from_message(request), dry_run=request.dry_run)
+        return call_service_pb2.RebuildCallsResponse(
+            calls=result.calls,
+            different=result.different,
+            different_session_ids=[name.session_id for name in result.names],
+        )
+
+    async def ReportCompleteness(
+        self,
+        request: call_service_pb2.ReportCompletenessRequest,
+        context: grpc.aio.ServicerContext[
+            call_service_pb2.ReportCompletenessRequest, call_service_pb2.ReportCompletenessResponse
+        ],
+    ) -> call_service_pb2.ReportCompletenessResponse:
+        which = convert.report_period_from_message(request, to_microseconds(self._clock.now()))
+        hours = await self._reporting.completeness(which)
+        return call_service_pb2.ReportCompletenessResponse(hours=[convert.hour_to_message(hour) for hour in hours])

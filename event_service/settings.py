@@ -56,6 +56,17 @@ class EventServiceSettings(GrpcGuardSettings, WebhookSettings):
     quarantine_max_mebibytes: int = Field(
         default=64, ge=1, description="Most MiB of bodies in the quarantine, likewise."
     )
+    default_talk_seconds: int = Field(
+        default=14_400,
+        ge=60,
+        description="How long a talk may last whose length was left to the platform; see the next setting.",
+    )
+    unterminated_margin_seconds: int = Field(
+        default=900,
+        ge=1,
+        description="A call without an end is closed as `unterminated` these seconds after its longest talk.",
+    )
+    unterminated_check_seconds: float = Field(default=60.0, gt=0, description="How often such calls are looked for.")
     drain_seconds: float = Field(
         default=10.0, gt=0, description="How long calls in flight may take when the service stops."
     )

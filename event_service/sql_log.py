@@ -128,9 +128,7 @@ async def create_partitions(engine: AsyncEngine, partition_count: int) -> int:
 _CREATION_LOCK = 0x6178_6272  # "axbr"
 
 
-async def lock_heads(
-    connection: AsyncConnection, partitions: Collection[int]
-) -> tuple[dict[int, int], dict[int, int]]:
+async def lock_heads(connection: AsyncConnection, partitions: Collection[int]) -> tuple[dict[int, int], dict[int, int]]:
     """The last offsets and the write counts of these partitions, which nobody else can write to until the transaction
     ends. Always in the order of the partitions, so that two writers can't wait for each other."""
     heads = partition_heads.c
@@ -184,7 +182,9 @@ async def load_calls(
     return known
 
 
-async def write_plan(connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int) -> None:
+async def write_plan(
+    connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], now_us: int
+) -> None:
     steps: tuple[tuple[Insert | Update, list[dict[str, Any]]], ...] = (
         (_INSERT_EVENT, [event_row(named, logged) for named, logged in plan.inserted]),
         (_UPDATE_EVENT, [count_row(logged) for logged in plan.touched]),

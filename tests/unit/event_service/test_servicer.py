@@ -26,11 +26,14 @@ from common.sql import open_engine
 from event_service.convert import decision_to_message, event_to_message
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import migrate
+from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
+from event_service.sql_reports import SqlCallReports
+from event_service.sql_upkeep import SqlCallUpkeep
 from tests.unit.event_service.builders import (
     A_NORMAL,
     B_NORMAL,
@@ -87,7 +90,8 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
             EventIntake(committer, clock),
             QuarantineDesk(SqlQuarantine(engine, QuarantineBounds(5, 100_000)), clock),
         )
-        calls = CallServicer(CallQueries(SqlCallReader(engine)))
+        reporting = CallReporting(SqlCallReports(engine), SqlCallUpkeep(engine, clock, 4))
+        calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
 
         def add(server: grpc.aio.Server) -> None:
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)

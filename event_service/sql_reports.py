@@ -1,0 +1,49 @@
+"""Walking through call records in SQL."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from event_service.domain import CallRevision, CallState
+from event_service.ports import CallPeriod, CallPosition
+from event_service.sql_errors import translated_errors
+from event_service.sql_rows import CALL_COLUMNS, call_revision
+from event_service.sql_schema import calls
+
+
+class SqlCallReports:
+    """`CallReports` over SQLite or PostgreSQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def walk(self, which: CallPeriod, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
+        conditions = [calls.c.tenant_id == which.tenant_id]
+        if which.started_from_us is not None:
+            conditions.append(calls.c.started_at_us >= which.started_from_us)
+        if which.started_before_us is not None:
+            conditions.append(calls.c.started_at_us < which.started_before_us)
+        if after is not None:
+            # The first condition follows from the second one, and lets the index be walked from there.
+            conditions.append(calls.c.started_at_us >= after.started_at_us)
+            conditions.append(
+                or_(
+                    calls.c.started_at_us > after.started_at_us,
+                    and_(calls.c.started_at_us == after.started_at_us, calls.c.call_key > after.call_key),
+                )
+            )
+        query = select(*CALL_COLUMNS).where(*conditions).order_by(calls.c.started_at_us, calls.c.call_key).limit(limit)
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                return [call_revision(row) for row in await connection.execute(query)]
+
+    async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:
+        query = (
+            select(calls.c.state, func.count())
+            .where(calls.c.tenant_id == tenant_id, calls.c.state.in_(sorted(state.value for state in states)))
+            .group_by(calls.c.state)
+        )
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                return {CallState(row[0]): row[1] for row in await connection.execute(query)}

@@ -1,0 +1,167 @@
+"""What keeps call records right, and what walks through them, on every SQL store."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.clock import SystemClock
+from common.sql import begin_write, open_engine
+from event_service.domain import CallEvent, CallState
+from event_service.migrate import migrate
+from event_service.ports import CallName, CallPeriod, Patience
+from event_service.reports import CallReporting
+from event_service.sql_calls import SqlCallReader
+from event_service.sql_changes import SqlCallChanges
+from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_reports import SqlCallReports
+from event_service.sql_schema import calls
+from event_service.sql_upkeep import SqlCallUpkeep
+from tests.unit.event_service.builders import SECOND, SID, START_US, TENANT, decision, event
+
+PATIENCE = Patience(default_talk_seconds=3600, margin_seconds=100)
+NAME = CallName(TENANT, SID)
+
+
+class Store:
+    """All adapters over one database."""
+
+    def __init__(self, engine: AsyncEngine, partitions: int) -> None:
+        clock = SystemClock()
+        self.engine = engine
+        self.partitions = partitions
+        self.log = SqlEventLog(engine, clock, partitions)
+        self.upkeep = SqlCallUpkeep(engine, clock, partitions)
+        self.reports = SqlCallReports(engine)
+        self.reader = SqlCallReader(engine)
+        self.changes = SqlCallChanges(engine)
+
+    async def state(self) -> CallState:
+        found = await self.reader.get(TENANT, SID)
+        assert found is not None
+        return found.call.state
+
+    async def overdue(self, after_seconds: float) -> Sequence[CallName]:
+        return await self.upkeep.overdue(START_US + round(after_seconds * SECOND), PATIENCE, 10)
+
+    async def finished_revisions(self) -> list[int]:
+        found = [await self.changes.read_changes(number, 0, 100) for number in range(self.partitions)]
+        return [change.revision for partition in found for change in partition]
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    engine = open_engine(database_url, pool_timeout_seconds=10)
+    try:
+        await migrate(engine)
+        yield Store(engine, await create_partitions(engine, 4))
+    finally:
+        await engine.dispose()
+
+
+def answered(*more: CallEvent) -> list[CallEvent]:
+    return [event("15", 1), event("16", 2), event("31", 5), event("40", 5), *more]
+
+
+async def test_a_call_is_overdue_when_its_longest_talk_and_the_margin_are_over(store: Store) -> None:
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+    assert await store.overdue(5 + 160) == []
+    assert await store.overdue(5 + 161) == [NAME]
+
+
+async def test_without_a_longest_talk_the_default_counts(store: Store) -> None:
+    await store.log.append([event("15", 1)], [decision()])
+    assert await store.overdue(3600) == []
+    assert await store.overdue(3701) == [NAME]
+
+
+async def test_a_call_that_is_over_is_never_overdue(store: Store) -> None:
+    await store.log.append(answered(event("22", 30)), [decision(max_duration_seconds=60)])
+    assert await store.overdue(1_000_000) == []
+
+
+async def test_a_call_is_given_up_once_and_told_as_a_finished_one(store: Store) -> None:
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+    assert await store.upkeep.close([NAME], START_US + 200 * SECOND) == 1
+    assert await store.upkeep.close([NAME], START_US + 300 * SECOND) == 0
+    found = await store.reader.get(TENANT, SID)
+    assert found is not None
+    assert (found.call.state, found.call.closed_at_us) == (CallState.UNTERMINATED, START_US + 200 * SECOND)
+    assert (found.call.ended_at_us, found.call.talk_seconds) == (None, None)
+    assert "missing:end" in found.call.anomalies
+    assert found.call.end_reason
+    assert await store.finished_revisions() == [found.revision]
+    assert await store.overdue(1_000_000) == []
+
+
+async def test_an_end_that_comes_after_all_opens_it_again_and_ends_it_properly(store: Store) -> None:
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    # By another process, which remembers the call from before, and by this one.
+    await store.log.append([event("22", 45)], [])
+    found = await store.reader.get(TENANT, SID)
+    assert found is not None
+    assert (found.call.state, found.call.talk_seconds) == (CallState.COMPLETED, 40)
+    assert "missing:end" not in found.call.anomalies
+    assert len(await store.finished_revisions()) == 2
+
+
+async def test_more_events_but_no_end_leave_it_given_up(store: Store) -> None:
+    await store.log.append([event("15", 1)], [decision(max_duration_seconds=60)])
+    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    await store.log.append([event("16", 2)], [])
+    assert await store.state() is CallState.UNTERMINATED
+
+
+async def test_rebuilding_finds_what_is_right_and_mends_what_is_not(store: Store) -> None:
+    for number in range(7):
+        await store.log.append(
+            [event(code, place, session_id=f"s{number}") for place, code in enumerate(("15", "16", "31", "40", "22"))],
+            [decision(session_id=f"s{number}")],
+        )
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    reporting = CallReporting(store.reports, store.upkeep)
+    before = await store.reports.walk(CallPeriod(TENANT), None, 100)
+    result = await reporting.rebuild(CallPeriod(TENANT), dry_run=False)
+    assert (result.calls, result.different) == (8, 0)
+    assert await store.reports.walk(CallPeriod(TENANT), None, 100) == before
+
+    async with begin_write(store.engine) as connection:
+        await connection.execute(update(calls).where(calls.c.session_id == "s3").values(state="ringing"))
+    result = await reporting.rebuild(CallPeriod(TENANT), dry_run=True)
+    assert [name.session_id for name in result.names] == ["s3"]
+    assert (await store.reader.get(TENANT, "s3")).call.state is CallState.RINGING  # type: ignore[union-attr]
+    assert (await reporting.rebuild(CallPeriod(TENANT), dry_run=False)).different == 1
+    mended = await store.reader.get(TENANT, "s3")
+    assert mended is not None
+    assert mended.call == next(each.call for each in before if each.call.session_id == "s3")
+    assert (await reporting.rebuild(CallPeriod("another"), dry_run=False)).calls == 0
+
+
+async def test_a_walk_visits_every_call_once_oldest_first(store: Store) -> None:
+    # Three calls at a time begin in the same microsecond.
+    for number in range(12):
+        await store.log.append([event("15", number // 3, session_id=f"s{number:02}")], [])
+    reporting = CallReporting(store.reports, store.upkeep)
+    seen = [each.call async for page in reporting.pages(CallPeriod(TENANT)) for each in page]
+    assert len({call.session_id for call in seen}) == len(seen) == 12
+    assert [call.started_at_us for call in seen] == sorted(call.started_at_us for call in seen)
+    part = CallPeriod(TENANT, START_US + SECOND, START_US + 3 * SECOND)
+    assert len([each async for page in reporting.pages(part) for each in page]) == 6
+
+
+async def test_hours_and_active_calls_are_counted(store: Store) -> None:
+    hour = 3600.0
+    await store.log.append([event("15", 0, session_id="a"), event("16", 1, session_id="a")], [decision(session_id="a")])
+    await store.log.append(answered(), [decision()])
+    for sid, at in (("b", hour), ("c", hour + 1)):
+        events = [event(code, at + 1 + n, session_id=sid) for n, code in enumerate(("15", "16", "31", "40", "22"))]
+        await store.log.append(events, [decision(session_id=sid, at=at)] if sid == "b" else [])
+    reporting = CallReporting(store.reports, store.upkeep)
+    counted = await reporting.count_active(TENANT)
+    assert (counted.active, counted.answered) == (2, 1)
+    hours = await reporting.completeness(CallPeriod(TENANT, START_US, START_US + round(3 * hour * SECOND)))
+    assert [(h.calls, h.complete, h.active, h.with_anomalies) for h in hours] == [(2, 0, 2, 0), (2, 1, 0, 1)]
+    assert dict(hours[1].anomaly_kinds) == {"missing": 1}
