@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +66,13 @@ class Service:
 class Stack(AbstractContextManager["Stack"]):
     """gateway, routing_service and event_service. Extra environment for all of them in `env`."""
 
-    def __init__(self, directory: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        env: dict[str, str] | None = None,
+        connect: Callable[[str], grpc.Channel] = grpc.insecure_channel,
+    ) -> None:
+        self._connect = connect
         extra = {"PYTHONUNBUFFERED": "1", **(env or {})}
         data = str(directory / "data")
         self.routing = Service(
@@ -102,10 +109,16 @@ class Stack(AbstractContextManager["Stack"]):
     def __enter__(self) -> Self:
         for service in self.services:
             service.launch()
-        for service in self.services:
-            service.wait()
-        self.wait_until_ready()
-        routing, events = grpc.insecure_channel(self.routing.address), grpc.insecure_channel(self.events.address)
+        try:
+            for service in self.services:
+                service.wait()
+            self.wait_until_ready()
+        except TimeoutError:
+            # Nobody calls __exit__ on what was not entered.
+            for service in self.services:
+                service.child.kill()
+            raise
+        routing, events = self._connect(self.routing.address), self._connect(self.events.address)
         self._channels = [routing, events]
         self.tenants = TenantServiceStub(routing)
         self.bindings = BindingServiceStub(routing)
