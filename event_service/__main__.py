@@ -21,6 +21,7 @@ from event_service.durability import check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
 from event_service.ports import Patience
+from event_service.repeating import repeating
 from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
@@ -62,8 +63,10 @@ async def serve(settings: EventServiceSettings) -> int:
         reporting = CallReporting(SqlCallReports(engine), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
         patience = Patience(settings.default_talk_seconds, settings.unterminated_margin_seconds)
-        closing = CallCloser(upkeep, clock, patience).running(settings.unterminated_check_seconds)
-        await stack.enter_async_context(closing)
+        closer = CallCloser(upkeep, clock, patience)
+        await stack.enter_async_context(
+            repeating("giving up calls without an end", closer.close_overdue, settings.unterminated_check_seconds)
+        )
         surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
         webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 

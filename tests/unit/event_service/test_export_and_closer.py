@@ -13,6 +13,7 @@ from event_service.domain import CallRevision
 from event_service.export import FIELD_NAMES, csv_header, csv_lines, ndjson_lines
 from event_service.fold import fold_call
 from event_service.ports import CallName, Patience
+from event_service.repeating import repeating
 from tests.unit.event_service.builders import A_NORMAL, decision, event
 
 
@@ -97,7 +98,7 @@ async def test_the_closer_goes_on_after_the_store_was_away() -> None:
         await turns.acquire()
 
     closer = CallCloser(upkeep, FixedClock(), Patience(60, 1))
-    async with closer.running(1.0, sleep):
+    async with repeating("closing", closer.close_overdue, 1.0, sleep):
         for _ in range(3):
             turns.release()
         await asyncio.wait_for(looked.wait(), 5)
