@@ -112,6 +112,12 @@ class RoutingServiceSettings(GrpcGuardSettings):
         gt=0,
         description="How long a batch may take whose sender set no deadline; then its result is 9001.",
     )
+    pool_cool_down_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        le=2_592_000,
+        description="How long an access number of a pool rests for numbers that used it, where a request does not say.",
+    )
     drain_seconds: float = Field(
         default=10.0, gt=0, description="How long calls in flight may take when the service stops."
     )

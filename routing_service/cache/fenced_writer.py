@@ -39,8 +39,8 @@ class FencedWriter:
         self._stats = stats
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def write(self, tenant_id: str, work: Work[Result]) -> Result:
-        task = asyncio.create_task(self._write(tenant_id, work))
+    async def write(self, tenant_id: str, work: Work[Result], timeout_seconds: float | None = None) -> Result:
+        task = asyncio.create_task(self._write(tenant_id, work, timeout_seconds))
         self._running.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -50,7 +50,7 @@ class FencedWriter:
         if self._running:
             await asyncio.wait(self._running)
 
-    async def _write(self, tenant_id: str, work: Work[Result]) -> Result:
+    async def _write(self, tenant_id: str, work: Work[Result], timeout_seconds: float | None) -> Result:
         write_id = secrets.token_hex(16)
 
         async def fenced(connection: AsyncConnection) -> tuple[Result, Transaction]:
@@ -66,7 +66,7 @@ class FencedWriter:
         try:
             # Where this raises UnavailableError nobody knows whether it was committed: the outbox does, and its readers
             # finish it. Nothing is lifted here, since the commit may be yet to come.
-            result, transaction = await self._database.write(fenced)
+            result, transaction = await self._database.write(fenced, timeout_seconds)
         except _REFUSALS:
             await self._settlement.finish_tenant(tenant_id)
             raise

@@ -1,20 +1,25 @@
 """RoutingService."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from axbridge.routing.v1 import routing_service_pb2
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceServicer
 
+from common.errors import InvalidArgumentError
 from routing_service.convert.routing import decision_to_proto, explanation_to_proto, query_from_proto
+from routing_service.convert.shadow import difference_to_proto, proposal_from_proto, shadow_query_from_proto
 from routing_service.convert.values import moment_from_proto
 from routing_service.service.routing import IncomingQuery, RoutingService
+from routing_service.service.shadow import ShadowQuery, ShadowService
 
 
 class RoutingServicer(RoutingServiceServicer):
-    """The hot path, and its explanation."""
+    """The hot path, its explanation, and what a change would change in it."""
 
-    def __init__(self, service: RoutingService) -> None:
+    def __init__(self, service: RoutingService, shadow: ShadowService) -> None:
         self._service = service
+        self._shadow = shadow
 
     async def ResolveBatch(
         self, request: routing_service_pb2.ResolveBatchRequest, context: Any
@@ -34,3 +39,39 @@ class RoutingServicer(RoutingServiceServicer):
         )
         explanation = await self._service.explain(query, moment_from_proto(request, "at", "at"))
         return explanation_to_proto(explanation)
+
+    async def ShadowReplay(
+        self, request_iterator: AsyncIterator[routing_service_pb2.ShadowReplayRequest], context: Any
+    ) -> AsyncIterator[routing_service_pb2.ShadowReplayResponse]:
+        first = await anext(aiter(request_iterator), None)
+        if first is None or not first.HasField("proposal"):
+            raise InvalidArgumentError("proposal", "the first message must hold the proposal")
+        lots = _Lots(first, request_iterator)
+        async for differences in self._shadow.replay(proposal_from_proto(first.proposal), lots.queries()):
+            yield routing_service_pb2.ShadowReplayResponse(
+                differences=[difference_to_proto(each, lots.current[each.place]) for each in differences],
+                queries=lots.count,
+            )
+
+
+class _Lots:
+    """The queries of each message of a stream. `current` are those of the last one, `count` all so far."""
+
+    def __init__(
+        self,
+        first: routing_service_pb2.ShadowReplayRequest,
+        others: AsyncIterator[routing_service_pb2.ShadowReplayRequest],
+    ) -> None:
+        self._message: routing_service_pb2.ShadowReplayRequest | None = first
+        self._others = others
+        self.current: Sequence[routing_service_pb2.ShadowQuery] = ()
+        self.count = 0
+
+    async def queries(self) -> AsyncIterator[Sequence[ShadowQuery]]:
+        while self._message is not None:
+            self.current = self._message.queries
+            self.count += len(self.current)
+            yield [shadow_query_from_proto(each, f"queries[{place}]") for place, each in enumerate(self.current)]
+            self._message = await anext(aiter(self._others), None)
+            if self._message is not None and self._message.HasField("proposal"):
+                raise InvalidArgumentError("proposal", "only the first message holds the proposal")

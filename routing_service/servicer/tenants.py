@@ -8,6 +8,7 @@ from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from routing_service.convert.masks import only_masked
 from routing_service.convert.tenants import settings_from_proto, tenant_to_proto
 from routing_service.service.tenants import CHANGEABLE_FIELDS, TenantService
+from routing_service.servicer.origin import origin_of
 
 
 class TenantServicer(TenantServiceServicer):
@@ -19,7 +20,7 @@ class TenantServicer(TenantServiceServicer):
     async def CreateTenant(
         self, request: tenant_service_pb2.CreateTenantRequest, context: Any
     ) -> tenant_service_pb2.CreateTenantResponse:
-        tenant = await self._service.create(request.tenant.tenant_id, settings_from_proto(request.tenant))
+        tenant = await self._service.create(request.tenant.tenant_id, settings_from_proto(request.tenant), origin_of(request))
         return tenant_service_pb2.CreateTenantResponse(tenant=tenant_to_proto(tenant))
 
     async def GetTenant(
@@ -45,11 +46,12 @@ class TenantServicer(TenantServiceServicer):
             settings_from_proto(masked),
             request.update_mask.paths,
             request.expected_revision,
+            origin_of(request),
         )
         return tenant_service_pb2.UpdateTenantResponse(tenant=tenant_to_proto(tenant))
 
     async def DeleteTenant(
         self, request: tenant_service_pb2.DeleteTenantRequest, context: Any
     ) -> tenant_service_pb2.DeleteTenantResponse:
-        await self._service.delete(request.tenant_id)
+        await self._service.delete(request.tenant_id, origin_of(request))
         return tenant_service_pb2.DeleteTenantResponse()

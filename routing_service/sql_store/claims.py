@@ -36,27 +36,35 @@ async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbe
 async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> str:
     """Make the locked access number of a binding its tenant's. Returns the tenant that it belonged to until then.
 
-    Raises FailedPreconditionError, which says nothing of the other tenant, when another one has live bindings there or
-    has it in a pool.
+    Raises what `take_number` raises.
     """
-    number = binding.terms.access_number
+    return await take_number(connection, binding.tenant_id, binding.terms.access_number, now, "binding.access_number")
+
+
+async def take_number(connection: AsyncConnection, tenant_id: str, number: str, now: datetime, field: str) -> str:
+    """Make a locked access number the tenant's. Returns the tenant that it belonged to until then.
+
+    Raises FailedPreconditionError naming `field`, which says nothing of the other tenant, when another one has live
+    bindings there or has it in a pool.
+    """
     owner: str = (
         await connection.execute(sa.select(access_numbers.c.tenant_id).where(access_numbers.c.access_number == number))
     ).scalar_one()
-    if owner == binding.tenant_id:
+    if owner == tenant_id:
         return owner
     live = sa.select(bindings.c.binding_id).where(
-        bindings.c.tenant_id == owner, bindings.c.access_number == number, _is_live(now)
+        bindings.c.tenant_id == owner, bindings.c.access_number == number, is_live(now)
     )
     pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number == number)
-    if (await connection.execute(sa.union_all(live, pooled).limit(1))).first() is not None:
-        raise FailedPreconditionError(
-            "binding.access_number: the access number is in use by another enterprise",
-            reason="ACCESS_NUMBER_TAKEN",
-            metadata={"field": "binding.access_number"},
-        )
+    for in_use in (live, pooled):
+        if (await connection.execute(in_use.limit(1))).first() is not None:
+            raise FailedPreconditionError(
+                f"{field}: the access number is in use by another enterprise",
+                reason="ACCESS_NUMBER_TAKEN",
+                metadata={"field": field},
+            )
     await connection.execute(
-        sa.update(access_numbers).where(access_numbers.c.access_number == number).values(tenant_id=binding.tenant_id)
+        sa.update(access_numbers).where(access_numbers.c.access_number == number).values(tenant_id=tenant_id)
     )
     return owner
 
@@ -70,7 +78,7 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
     terms = binding.terms
     await release(connection, binding.binding_id)
     held = await connection.execute(
-        sa.select(binding_claims.c.number, binding_claims.c.binding_id, _is_live(now).label("live"))
+        sa.select(binding_claims.c.number, binding_claims.c.binding_id, is_live(now).label("live"))
         .join(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
         .where(
             binding_claims.c.tenant_id == binding.tenant_id,
@@ -85,7 +93,7 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
     else:
         for holder in holders:
             if holder.live:
-                raise _in_the_way(binding, holder.number, holder.binding_id)
+                raise in_the_way(binding, holder.number, holder.binding_id)
         taken = set()
         if holders:
             await connection.execute(
@@ -125,11 +133,13 @@ async def give_back_access_number(connection: AsyncConnection, tenant_id: str, n
     )
 
 
-def _is_live(now: datetime) -> Any:
+def is_live(now: datetime) -> Any:
+    """A condition on `bindings`: not expired."""
     return sa.or_(bindings.c.expires_at_us.is_(None), bindings.c.expires_at_us > to_microseconds(now))
 
 
-def _in_the_way(binding: Binding, number: str, binding_id: str) -> AlreadyExistsError:
+def in_the_way(binding: Binding, number: str, binding_id: str) -> AlreadyExistsError:
+    """That another live binding claims the same caller as `binding`."""
     if number == EVERY_CALLER:
         message = "the access number serves every caller already"
     else:

@@ -72,12 +72,15 @@ class Database:
         """
         return await self._run(_with(self._readers.connect, work), self._limits.read_timeout_seconds)
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[_Result]]) -> _Result:
+    async def write(
+        self, work: Callable[[AsyncConnection], Awaitable[_Result]], timeout_seconds: float | None = None
+    ) -> _Result:
         """What `work` returns for a transaction, which is committed at its end and rolled back on an exception.
 
         Raises UnavailableError, then it was committed or not; AbortedError when another writer came in between.
         """
-        return await self._run(_with(lambda: begin_write(self._writers), work), self._limits.write_timeout_seconds)
+        timeout = self._limits.write_timeout_seconds if timeout_seconds is None else timeout_seconds
+        return await self._run(_with(lambda: begin_write(self._writers), work), timeout)
 
     async def check(self) -> str:
         """Why the database can't be read at the moment, in one phrase; empty when it can."""

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.clock import Clock, SystemClock, to_microseconds
 from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.tenant import Tenant
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.not_found import no_such_tenant
 from routing_service.ports import ChangeTenant
 from routing_service.profile_rules import ProfileInUse
-from routing_service.sql_schema import bindings, tenants
+from routing_service.sql_schema import bindings, pool_numbers, requests, tenant_history, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
+from routing_service.sql_store.journal import AuditRecord, tenant_document, write_audit
 from routing_service.sql_store.rows import read_tenant, tenant_values
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
@@ -32,11 +35,12 @@ async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_chan
 class SqlTenantStore:
     """TenantStore on a database."""
 
-    def __init__(self, database: Database, writer: Writer | None = None) -> None:
+    def __init__(self, database: Database, writer: Writer | None = None, clock: Clock | None = None) -> None:
         self._database = database
         self._writer = writer if writer is not None else UncachedWriter(database)
+        self._clock = clock if clock is not None else SystemClock()
 
-    async def create(self, tenant: Tenant) -> Tenant:
+    async def create(self, tenant: Tenant, origin: WriteOrigin = NO_ORIGIN) -> Tenant:
         async def work(transaction: Transaction) -> Tenant:
             connection = transaction.connection
             taken = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant.tenant_id)
@@ -47,6 +51,8 @@ class SqlTenantStore:
                     metadata={"tenant_id": tenant.tenant_id},
                 )
             await connection.execute(sa.insert(tenants).values(tenant_values(tenant)))
+            record = AuditRecord("tenant.create", tenant.tenant_id, after=tenant_document(tenant))
+            await write_audit(connection, tenant.tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant.tenant_id)
             return tenant
 
@@ -69,7 +75,9 @@ class SqlTenantStore:
 
         return await self._database.read(work)
 
-    async def update(self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool) -> Tenant:
+    async def update(
+        self, tenant_id: str, change: ChangeTenant, *, with_profiles: bool, origin: WriteOrigin = NO_ORIGIN
+    ) -> Tenant:
         async def work(transaction: Transaction) -> Tenant:
             connection = transaction.connection
             current = await locked_tenant(connection, tenant_id, for_change=True)
@@ -77,15 +85,18 @@ class SqlTenantStore:
             changed = change(current, in_use)
             statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
             await connection.execute(statement.values(tenant_values(changed)))
+            await self._keep_as_history(connection, current)
+            record = AuditRecord("tenant.update", tenant_id, tenant_document(current), tenant_document(changed))
+            await write_audit(connection, tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant_id)
             return changed
 
         return await self._writer.write(tenant_id, work)
 
-    async def delete(self, tenant_id: str) -> None:
+    async def delete(self, tenant_id: str, origin: WriteOrigin = NO_ORIGIN) -> None:
         async def work(transaction: Transaction) -> None:
             connection = transaction.connection
-            await locked_tenant(connection, tenant_id, for_change=True)
+            current = await locked_tenant(connection, tenant_id, for_change=True)
             bound = sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id).limit(1)
             if (await connection.execute(bound)).first() is not None:
                 raise FailedPreconditionError(
@@ -93,10 +104,26 @@ class SqlTenantStore:
                     reason="TENANT_HAS_BINDINGS",
                     metadata={"tenant_id": tenant_id},
                 )
+            pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.tenant_id == tenant_id).limit(1)
+            if (await connection.execute(pooled)).first() is not None:
+                raise FailedPreconditionError(
+                    f"tenant {tenant_id} still has access numbers in pools: remove them first",
+                    reason="TENANT_HAS_ACCESS_NUMBERS",
+                    metadata={"tenant_id": tenant_id},
+                )
+            # A tenant of the same id that is made later has asked for nothing yet.
+            await connection.execute(sa.delete(requests).where(requests.c.tenant_id == tenant_id))
+            await self._keep_as_history(connection, current)
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
+            record = AuditRecord("tenant.delete", tenant_id, tenant_document(current))
+            await write_audit(connection, tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant_id)
 
         await self._writer.write(tenant_id, work)
+
+    async def _keep_as_history(self, connection: AsyncConnection, tenant: Tenant) -> None:
+        version = {**tenant_values(tenant), "ended_at_us": to_microseconds(self._clock.now())}
+        await connection.execute(sa.insert(tenant_history), [version])
 
 
 async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:

@@ -39,12 +39,12 @@ Work = Callable[[Transaction], Awaitable[Result]]
 class Writer(Protocol):
     """Where the stores' transactions run."""
 
-    async def write(self, tenant_id: str, work: Work[Result]) -> Result:
+    async def write(self, tenant_id: str, work: Work[Result], timeout_seconds: float | None = None) -> Result:
         """What `work` returns, once it is committed and no query that begins now is answered from before it.
 
         `work` may be called again when the transaction has to begin anew. `tenant_id` is whose rows it writes. Raises
         what `work` raises, then nothing was written; UnavailableError, then it was written or not; AbortedError when
-        another writer came in between.
+        another writer came in between. `timeout_seconds` is for work that takes longer than a write usually may.
         """
         ...
 
@@ -55,5 +55,5 @@ class UncachedWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(self, tenant_id: str, work: Work[Result]) -> Result:
-        return await self._database.write(lambda connection: work(Transaction(connection)))
+    async def write(self, tenant_id: str, work: Work[Result], timeout_seconds: float | None = None) -> Result:
+        return await self._database.write(lambda connection: work(Transaction(connection)), timeout_seconds)

@@ -1,0 +1,31 @@
+"""Who makes a write, and what they call it."""
+
+from dataclasses import dataclass
+
+from common.errors import InvalidArgumentError
+
+MAX_REQUEST_ID_LENGTH = 128
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOrigin:
+    """Where a write comes from.
+
+    `actor` is the credential's name. `request_id` names the request, empty: it can't be repeated; `content_hash` is of
+    what it asks for, so that a name which is used again for something else is noticed.
+    """
+
+    actor: str = ANONYMOUS
+    request_id: str = ""
+    content_hash: str = ""
+
+
+NO_ORIGIN = WriteOrigin()
+
+
+def checked_request_id(request_id: str) -> str:
+    """Raises InvalidArgumentError for an id that is too long or can't be printed."""
+    if len(request_id) > MAX_REQUEST_ID_LENGTH or not request_id.isprintable():
+        raise InvalidArgumentError("request_id", f"at most {MAX_REQUEST_ID_LENGTH} printable characters")
+    return request_id

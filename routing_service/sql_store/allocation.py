@@ -1,0 +1,224 @@
+"""Picking an access number for a new binding, and creating it there, in one transaction."""
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import Clock
+from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, ResourceExhaustedError
+from routing_service.domain.binding import Binding
+from routing_service.domain.journal import ChangeType
+from routing_service.domain.number_pool import AllocationWish, PreviousNumberPolicy
+from routing_service.domain.write_origin import WriteOrigin
+from routing_service.pool_ports import MakeOnNumber, NameNumbers
+from routing_service.sql_schema import pool_numbers
+from routing_service.sql_store import claims
+from routing_service.sql_store.binding_store import store_new_binding
+from routing_service.sql_store.journal import BindingWrite, write_binding_changes
+from routing_service.sql_store.number_use import Uses, has_capabilities, not_kept, previous_number, uses_of
+from routing_service.sql_store.requests import BINDING_RESULT, once
+from routing_service.sql_store.tenant_store import locked_tenant
+from routing_service.sql_store.transaction import Transaction, Writer
+
+_MOST_ATTEMPTS = 16
+NATIONWIDE = ""
+
+
+class _TakenMeanwhileError(AxbridgeError):
+    """Another writer got the access number first. The transaction is given up: waiting for further numbers with one
+    locked could make two writers wait for each other."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__("another writer got the access number first")
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What an access number is picked by."""
+
+    tenant_id: str
+    wish: AllocationWish
+    numbers: Sequence[str]
+    uses: Uses
+    excluded: Collection[str]
+    now: datetime
+
+    def of_pool(self) -> Any:
+        """Whether a number may be picked at all, as a condition on `pool_numbers`."""
+        return sa.and_(
+            pool_numbers.c.tenant_id == self.tenant_id,
+            pool_numbers.c.pool == self.wish.pool,
+            has_capabilities(self.wish.capabilities),
+        )
+
+    def cities(self) -> list[str | None]:
+        """The cities to look in, one after the other; None: any."""
+        if not self.wish.city_code:
+            return [None]
+        return [self.wish.city_code, *((NATIONWIDE, None) if self.wish.nationwide_fallback else ())]
+
+    def free(self, *, own: bool) -> Any:
+        """Whether a number is free, as a condition on `pool_numbers`; with `own`, also where only this pair rests."""
+        taken = self.uses.live | self.uses.resting | set(self.numbers) | set(self.excluded)
+        if own:
+            taken -= self.uses.own
+        kept = not_kept(self.now, self.wish.cool_down, by_anybody=not self.numbers)
+        return sa.and_(pool_numbers.c.access_number.not_in(sorted(taken)), kept)
+
+
+class Allocator:
+    """Creates bindings on access numbers that it picks."""
+
+    def __init__(self, writer: Writer, clock: Clock, random_below: Callable[[int], int] = secrets.randbelow) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._random_below = random_below
+
+    async def allocate(
+        self, tenant_id: str, wish: AllocationWish, name: NameNumbers, make: MakeOnNumber, origin: WriteOrigin
+    ) -> Binding:
+        """See NumberPoolStore."""
+        lost: set[str] = set()
+
+        async def attempt(transaction: Transaction) -> Binding:
+            now = self._clock.now()
+            return await once(
+                transaction,
+                tenant_id,
+                origin,
+                now,
+                lambda: self._allocate(transaction, tenant_id, wish, name, make, origin, lost),
+                BINDING_RESULT,
+            )
+
+        for _ in range(_MOST_ATTEMPTS):
+            try:
+                return await self._writer.write(tenant_id, attempt)
+            except _TakenMeanwhileError as error:
+                lost.add(error.number)
+        raise AbortedError("other writers got each number first: try again", reason="CONCURRENT_CHANGE")
+
+    async def _allocate(
+        self,
+        transaction: Transaction,
+        tenant_id: str,
+        wish: AllocationWish,
+        name: NameNumbers,
+        make: MakeOnNumber,
+        origin: WriteOrigin,
+        lost: Collection[str],
+    ) -> Binding:
+        connection = transaction.connection
+        tenant = await locked_tenant(connection, tenant_id, for_change=False)
+        numbers = name(tenant)
+        now = self._clock.now()
+        uses = await uses_of(connection, tenant_id, numbers, now, wish.cool_down) if numbers else _UNUSED
+        choice = _Choice(tenant_id, wish, numbers, uses, lost, now)
+        picked = await self._pick(connection, choice)
+        if picked is None and lost:
+            # What another writer got meanwhile it may have given up again.
+            raise AbortedError("other writers got the last numbers first: try again", reason="CONCURRENT_CHANGE")
+        if picked is None:
+            raise await _exhausted(connection, choice)
+        await claims.lock_access_numbers(connection, tenant_id, [picked])
+        await self._check_still_free(connection, choice, picked)
+        binding = make(tenant, picked)
+        try:
+            await store_new_binding(transaction, binding)
+        except AlreadyExistsError as error:
+            raise _TakenMeanwhileError(picked) from error
+        created = BindingWrite(ChangeType.CREATED, binding, action="pool.allocate")
+        await write_binding_changes(connection, tenant_id, origin, binding.created_at, [created])
+        return binding
+
+    async def _pick(self, connection: AsyncConnection, choice: _Choice) -> str | None:
+        policy = choice.wish.previous_number_policy
+        previous = None
+        if policy is not PreviousNumberPolicy.NO_MATTER and choice.numbers:
+            previous = await previous_number(connection, choice.tenant_id, choice.numbers)
+        if previous is not None and policy is PreviousNumberPolicy.STICKY:
+            again = sa.select(pool_numbers.c.access_number).where(
+                choice.of_pool(), choice.free(own=True), pool_numbers.c.access_number == previous
+            )
+            cities = choice.cities()
+            if None not in cities:
+                again = again.where(pool_numbers.c.city_code.in_([each for each in cities if each is not None]))
+            if (await connection.execute(again)).first() is not None:
+                return previous
+        free = sa.and_(choice.of_pool(), choice.free(own=False))
+        if previous is not None and policy is PreviousNumberPolicy.AVOID:
+            free = sa.and_(free, pool_numbers.c.access_number != previous)
+        for city in choice.cities():
+            in_city = sa.true() if city is None else pool_numbers.c.city_code == city
+            picked = await self._any_of(connection, sa.and_(choice.of_pool(), in_city), sa.and_(free, in_city))
+            if picked is not None:
+                return picked
+        return None
+
+    async def _any_of(self, connection: AsyncConnection, all_of: Any, free: Any) -> str | None:
+        """One of the free numbers, looked for from a random place on: writers at the same time begin apart."""
+        count = await connection.scalar(sa.select(sa.func.count()).select_from(pool_numbers).where(all_of))
+        if not count:
+            return None
+        number = pool_numbers.c.access_number
+        place = sa.select(number).where(all_of).order_by(number).offset(self._random_below(count)).limit(1)
+        start = (await connection.execute(place)).scalar_one_or_none() or ""
+        for half in (number >= start, number < start):
+            found: str | None = await connection.scalar(sa.select(number).where(free, half).order_by(number).limit(1))
+            if found is not None:
+                return found
+        return None
+
+    async def _check_still_free(self, connection: AsyncConnection, choice: _Choice, picked: str) -> None:
+        uses = _UNUSED
+        if choice.numbers:
+            uses = await uses_of(connection, choice.tenant_id, choice.numbers, choice.now, choice.wish.cool_down)
+        own = choice.wish.previous_number_policy is PreviousNumberPolicy.STICKY
+        again = _Choice(choice.tenant_id, choice.wish, choice.numbers, uses, (), choice.now)
+        still = sa.select(pool_numbers.c.access_number).where(
+            again.of_pool(), again.free(own=own), pool_numbers.c.access_number == picked
+        )
+        if (await connection.execute(still)).first() is None:
+            raise _TakenMeanwhileError(picked)
+
+
+async def _exhausted(connection: AsyncConnection, choice: _Choice) -> ResourceExhaustedError:
+    """Why no number is free, in counts."""
+    wish = choice.wish
+    in_pool = (pool_numbers.c.tenant_id == choice.tenant_id) & (pool_numbers.c.pool == wish.pool)
+    cities = choice.cities()
+    in_city = sa.true() if None in cities else pool_numbers.c.city_code.in_([each for each in cities if each])
+    rows = (
+        await connection.execute(
+            sa.select(
+                pool_numbers.c.access_number,
+                in_city.label("in_city"),
+                has_capabilities(wish.capabilities).label("capable"),
+            ).where(in_pool)
+        )
+    ).all()
+    suitable = {row.access_number for row in rows if row.in_city and row.capable}
+    counts = {
+        "total": len(rows),
+        "other_city": sum(not row.in_city for row in rows),
+        "not_capable": sum(bool(row.in_city) and not row.capable for row in rows),
+        "in_use": len(suitable & choice.uses.live),
+        "resting": len(suitable & choice.uses.resting),
+    }
+    counts["kept"] = counts["total"] - sum(counts[name] for name in counts if name != "total")
+    return ResourceExhaustedError(
+        f"none of the {counts['total']} access numbers in the pool is free: {counts['in_use']} in use by these "
+        f"numbers, {counts['resting']} at rest for them, {counts['kept']} kept or to be avoided, "
+        f"{counts['other_city']} of other cities, {counts['not_capable']} without the capabilities",
+        reason="POOL_EXHAUSTED",
+        metadata={name: str(count) for name, count in counts.items()},
+    )
+
+
+_UNUSED = Uses(frozenset(), frozenset(), frozenset())

@@ -1,0 +1,267 @@
+"""BindingImporter on a database: many bindings by few statements."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import Clock
+from common.errors import AxbridgeError, FailedPreconditionError
+from routing_service.binding_rules import display_numbers
+from routing_service.domain.importing import Drafts, ImportDraft, ImportOutcome
+from routing_service.domain.journal import ChangeType
+from routing_service.domain.tenant import Tenant
+from routing_service.domain.write_origin import WriteOrigin
+from routing_service.ports import ImportChunk, MakeDrafts
+from routing_service.sql_schema import access_numbers, binding_claims, bindings
+from routing_service.sql_store import claims
+from routing_service.sql_store.database import Database
+from routing_service.sql_store.display_policy import foreign_display_number, foreign_numbers
+from routing_service.sql_store.journal import BindingWrite, write_binding_changes
+from routing_service.sql_store.json_lists import element, json_list, list_elements
+from routing_service.sql_store.requests import ResultForm, once
+from routing_service.sql_store.rows import binding_values
+from routing_service.sql_store.tenant_store import locked_tenant
+from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
+
+# Rows by one statement: each ends well before its time limit.
+_ROWS_AT_ONCE = 1000
+# A whole atomic import is one transaction.
+ATOMIC_TIMEOUT_SECONDS = 60.0
+_NOT_STORED = "another row was refused, and all rows or none are stored"
+
+_Item = TypeVar("_Item")
+_Place = tuple[str, str]
+
+
+class _NothingStoredError(AxbridgeError):
+    """Carries the outcomes out of a transaction that is given up."""
+
+    def __init__(self, outcomes: Sequence[ImportOutcome]) -> None:
+        super().__init__("nothing was stored")
+        self.outcomes = outcomes
+
+
+class SqlBindingImporter:
+    """BindingImporter on a database. It locks in the order of SqlBindingStore."""
+
+    def __init__(self, database: Database, clock: Clock, writer: Writer | None = None) -> None:
+        self._is_sqlite = database.is_sqlite
+        self._clock = clock
+        self._writer = writer if writer is not None else UncachedWriter(database)
+
+    async def store(
+        self, tenant_id: str, make: MakeDrafts, chunk: ImportChunk, origin: WriteOrigin
+    ) -> Sequence[ImportOutcome]:
+        async def work(transaction: Transaction) -> Sequence[ImportOutcome]:
+            tenant = await locked_tenant(transaction.connection, tenant_id, for_change=False)
+            return await self._store(transaction, tenant, make(tenant), chunk, origin)
+
+        async def once_only(transaction: Transaction) -> Sequence[ImportOutcome]:
+            now = self._clock.now()
+            return await once(
+                transaction, tenant_id, origin, now, lambda: work(transaction), _OUTCOMES_RESULT, chunk.part
+            )
+
+        try:
+            timeout = ATOMIC_TIMEOUT_SECONDS if chunk.atomic else None
+            return await self._writer.write(tenant_id, once_only, timeout)
+        except _NothingStoredError as error:
+            return error.outcomes
+
+    async def _store(
+        self, transaction: Transaction, tenant: Tenant, drafts: Drafts, chunk: ImportChunk, origin: WriteOrigin
+    ) -> Sequence[ImportOutcome]:
+        connection, tenant_id = transaction.connection, tenant.tenant_id
+        wanted = [each for each in drafts if isinstance(each, ImportDraft)]
+        numbers = sorted({each.binding.terms.access_number for each in wanted})
+        await self._lock(connection, tenant_id, numbers)
+        previous_owners, foreign = await self._take(connection, tenant_id, numbers, chunk.at)
+        if not tenant.settings.foreign_display_numbers_allowed:
+            drafts = await _without_foreign_display_numbers(connection, tenant_id, drafts)
+        sifting = _Sifting(await self._holders(connection, tenant_id, wanted, chunk.at), foreign, chunk)
+        outcomes = [sifting.outcome(each) for each in drafts]
+        if chunk.atomic and any(each.is_refused for each in outcomes):
+            raise _NothingStoredError(
+                [each if each.is_refused else ImportOutcome(each.row, error=_NOT_STORED) for each in outcomes]
+            )
+        if chunk.dry_run:
+            raise _NothingStoredError(outcomes)
+        await _give_way(connection, tenant_id, sifting.gives_way)
+        kept = [each.binding for each in sifting.kept]
+        for some in _sliced(kept):
+            await connection.execute(sa.insert(bindings), [binding_values(each) for each in some])
+        for claimed in _sliced(sifting.claims(tenant_id)):
+            await connection.execute(sa.insert(binding_claims), claimed)
+        used = {each.terms.access_number for each in kept}
+        for number in numbers:
+            if number not in used:
+                await claims.give_back_access_number(connection, tenant_id, number)
+        transaction.touch_access_numbers(tenant_id, used)
+        for owner, given in previous_owners.items():
+            transaction.touch_access_numbers(owner, given)
+        for some in _sliced(kept):
+            created = [BindingWrite(ChangeType.CREATED, each, action="binding.import") for each in some]
+            await write_binding_changes(connection, tenant_id, origin, chunk.at, created)
+        return outcomes
+
+    async def _lock(self, connection: AsyncConnection, tenant_id: str, numbers: Sequence[str]) -> None:
+        """As `claims.lock_access_numbers`, for many numbers in their order."""
+        insert: Any = sqlite.insert if self._is_sqlite else postgresql.insert
+        statement = insert(access_numbers)
+        statement = statement.on_conflict_do_update(
+            index_elements=[access_numbers.c.access_number],
+            set_={"access_number": statement.excluded.access_number},
+        )
+        for some in _sliced(numbers):
+            rows = [{"access_number": each, "tenant_id": tenant_id} for each in some]
+            await connection.execute(statement, rows)
+
+    async def _take(
+        self, connection: AsyncConnection, tenant_id: str, numbers: Sequence[str], now: datetime
+    ) -> tuple[dict[str, list[str]], dict[str, FailedPreconditionError]]:
+        """Make the numbers the tenant's: the owners until then, and why some remain another one's."""
+        listed = list_elements("numbers", self._is_sqlite)
+        others = sa.select(access_numbers.c.access_number).select_from(
+            listed.join(access_numbers, access_numbers.c.access_number == element(listed.c.value, 0, self._is_sqlite))
+        )
+        others = others.where(access_numbers.c.tenant_id != tenant_id).order_by(access_numbers.c.access_number)
+        previous_owners: defaultdict[str, list[str]] = defaultdict(list)
+        foreign: dict[str, FailedPreconditionError] = {}
+        for some in _sliced(numbers):
+            parameters = {"numbers": json_list([[each] for each in some])}
+            for number in (await connection.execute(others, parameters)).scalars().all():
+                try:
+                    owner = await claims.take_number(connection, tenant_id, number, now, "binding.access_number")
+                except FailedPreconditionError as error:
+                    foreign[number] = error
+                else:
+                    previous_owners[owner].append(number)
+        return previous_owners, foreign
+
+    async def _holders(
+        self, connection: AsyncConnection, tenant_id: str, drafts: Sequence[ImportDraft], now: datetime
+    ) -> dict[_Place, tuple[str, bool]]:
+        """Which binding has the claims that the drafts want, and whether it is live."""
+        listed = list_elements("places", self._is_sqlite)
+        access_number, number = (element(listed.c.value, place, self._is_sqlite) for place in range(2))
+        held = sa.and_(
+            binding_claims.c.tenant_id == tenant_id,
+            binding_claims.c.access_number == access_number,
+            binding_claims.c.number == number,
+        )
+        statement = sa.select(
+            binding_claims.c.access_number,
+            binding_claims.c.number,
+            binding_claims.c.binding_id,
+            claims.is_live(now).label("live"),
+        ).select_from(
+            listed.join(binding_claims, held).join(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
+        )
+        holders: dict[_Place, tuple[str, bool]] = {}
+        places = sorted({place for each in drafts for place in _places(each)})
+        for some in _sliced(places):
+            rows = (await connection.execute(statement, {"places": json_list(some)})).all()
+            holders.update({(row.access_number, row.number): (row.binding_id, bool(row.live)) for row in rows})
+        return holders
+
+
+class _Sifting:
+    """Finds out, row by row, which drafts can be stored together."""
+
+    def __init__(
+        self,
+        holders: dict[_Place, tuple[str, bool]],
+        foreign: dict[str, FailedPreconditionError],
+        chunk: ImportChunk,
+    ) -> None:
+        self._holders = holders
+        self._foreign = foreign
+        self._chunk = chunk
+        # By place: the draft's binding, and whether it is live.
+        self._claimed: dict[_Place, tuple[str, bool]] = {}
+        self.kept: list[ImportDraft] = []
+        # Claims of expired bindings that a live draft wants.
+        self.gives_way: set[_Place] = set()
+
+    def outcome(self, draft: ImportDraft | ImportOutcome) -> ImportOutcome:
+        if isinstance(draft, ImportOutcome):
+            return draft
+        binding = draft.binding
+        if binding.terms.access_number in self._foreign:
+            return ImportOutcome.refused(draft.row, self._foreign[binding.terms.access_number])
+        is_live = not binding.terms.has_expired(self._chunk.at)
+        places = _places(draft)
+        if is_live:
+            for place in places:
+                in_the_way = self._live_holder(place)
+                if in_the_way:
+                    return ImportOutcome.refused(draft.row, claims.in_the_way(binding, place[1], in_the_way))
+        for place in places:
+            if is_live:
+                if place in self._holders:
+                    self.gives_way.add(place)
+                self._claimed[place] = (binding.binding_id, True)
+                if self._chunk.dry_run:
+                    self._chunk.taken[place] = binding.binding_id
+            elif place not in self._holders:
+                self._claimed.setdefault(place, (binding.binding_id, False))
+        self.kept.append(draft)
+        return ImportOutcome(draft.row, binding.binding_id)
+
+    def claims(self, tenant_id: str) -> list[dict[str, str]]:
+        """The rows of `binding_claims` for what is kept."""
+        return [
+            {"tenant_id": tenant_id, "access_number": access_number, "number": number, "binding_id": binding_id}
+            for (access_number, number), (binding_id, _) in self._claimed.items()
+        ]
+
+    def _live_holder(self, place: _Place) -> str:
+        """The live binding that has a claim; empty: none."""
+        for holder in (self._holders.get(place), self._claimed.get(place)):
+            if holder is not None and holder[1]:
+                return holder[0]
+        return self._chunk.taken.get(place, "")
+
+
+async def _without_foreign_display_numbers(connection: AsyncConnection, tenant_id: str, drafts: Drafts) -> Drafts:
+    """The drafts, with those refused that show numbers which are not the tenant's."""
+    shown = {each.row: display_numbers(each.binding.terms) for each in drafts if isinstance(each, ImportDraft)}
+    numbers = sorted({number for of_row in shown.values() for number in of_row})
+    foreign = {number for some in _sliced(numbers) for number in await foreign_numbers(connection, tenant_id, some)}
+    checked: list[ImportDraft | ImportOutcome] = []
+    for each in drafts:
+        wrong = [field for number, field in shown.get(each.row, {}).items() if number in foreign]
+        checked.append(ImportOutcome.refused(each.row, foreign_display_number(wrong[0])) if wrong else each)
+    return checked
+
+
+async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collection[_Place]) -> None:
+    statement = sa.delete(binding_claims).where(
+        binding_claims.c.tenant_id == tenant_id,
+        binding_claims.c.access_number == sa.bindparam("of_access_number"),
+        binding_claims.c.number == sa.bindparam("of_number"),
+    )
+    for some in _sliced(sorted(places)):
+        await connection.execute(statement, [{"of_access_number": x, "of_number": number} for x, number in some])
+
+
+def _places(draft: ImportDraft) -> list[_Place]:
+    terms = draft.binding.terms
+    return [(terms.access_number, number) for number in terms.claims()]
+
+
+def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), _ROWS_AT_ONCE):
+        yield items[start : start + _ROWS_AT_ONCE]
+
+
+_OUTCOMES_RESULT: ResultForm[Sequence[ImportOutcome]] = ResultForm(
+    lambda outcomes: orjson.dumps([[each.row, each.binding_id, each.field, each.error] for each in outcomes]).decode(),
+    lambda document: [ImportOutcome(*each) for each in orjson.loads(document)],
+)

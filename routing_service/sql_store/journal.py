@@ -1,0 +1,141 @@
+"""What every write puts down in its own transaction: an audit entry, and the change's place in the feed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import from_microseconds, to_microseconds
+from routing_service.domain.binding import Binding
+from routing_service.domain.journal import ChangeType
+from routing_service.domain.tenant import Tenant
+from routing_service.domain.write_origin import WriteOrigin
+from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes
+from routing_service.sql_store.rows import binding_values, tenant_values
+
+_ACTIONS = {
+    ChangeType.CREATED: "binding.create",
+    ChangeType.UPDATED: "binding.update",
+    ChangeType.DELETED: "binding.delete",
+}
+# Kept for our own use, not the binding's.
+_OUR_OWN = frozenset({"ruled_fields"})
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What was done to an object, and what it was before and after: plain JSON values, None where there is nothing."""
+
+    action: str
+    object_id: str
+    before: Document | None = None
+    after: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BindingWrite:
+    """A binding that was written. `binding` is what is left of it, or for DELETED what was there."""
+
+    type: ChangeType
+    binding: Binding
+    before: Binding | None = None
+    action: str = ""
+
+
+async def write_audit(
+    connection: AsyncConnection, tenant_id: str, origin: WriteOrigin, at: datetime, records: Sequence[AuditRecord]
+) -> None:
+    """Put down what was changed. Every transaction that changes a tenant's objects calls this once."""
+    if not records:
+        return
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "at_us": to_microseconds(at),
+            "actor": origin.actor,
+            "action": each.action,
+            "object_id": each.object_id,
+            "before_json": _text(each.before),
+            "after_json": _text(each.after),
+            "request_id": origin.request_id,
+        }
+        for each in records
+    ]
+    # Without asking for the ids they are written in one go.
+    await connection.execute(sa.insert(audit_entries).inline(), rows)
+
+
+async def write_binding_changes(
+    connection: AsyncConnection, tenant_id: str, origin: WriteOrigin, at: datetime, writes: Sequence[BindingWrite]
+) -> None:
+    """Put down changes of bindings, in the audit log and in the feed.
+
+    To be called last in a transaction: it holds up the tenant's other writers until the end.
+    """
+    if not writes:
+        return
+    await write_audit(connection, tenant_id, origin, at, [_audit_record(each) for each in writes])
+    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    advance = insert(binding_change_heads).values(tenant_id=tenant_id, position=len(writes))
+    advance = advance.on_conflict_do_update(
+        index_elements=[binding_change_heads.c.tenant_id],
+        set_={"position": binding_change_heads.c.position + len(writes)},
+    ).returning(binding_change_heads.c.position)
+    last: int = (await connection.execute(advance)).scalar_one()
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "position": position,
+            "type": each.type.value,
+            "binding_id": each.binding.binding_id,
+            "revision": each.binding.revision,
+            "changed_at_us": to_microseconds(at),
+        }
+        for position, each in enumerate(writes, last - len(writes) + 1)
+    ]
+    await connection.execute(sa.insert(binding_changes), rows)
+
+
+def binding_document(binding: Binding) -> Document:
+    """A binding for the audit log."""
+    return _document(binding_values(binding))
+
+
+def tenant_document(tenant: Tenant) -> Document:
+    """A tenant for the audit log."""
+    return _document(tenant_values(tenant))
+
+
+def _audit_record(write: BindingWrite) -> AuditRecord:
+    document = binding_document(write.binding)
+    action = write.action or _ACTIONS[write.type]
+    if write.type is ChangeType.DELETED:
+        return AuditRecord(action, write.binding.binding_id, before=document)
+    before = None if write.before is None else binding_document(write.before)
+    return AuditRecord(action, write.binding.binding_id, before, document)
+
+
+def _document(columns: Mapping[str, Any]) -> Document:
+    document: dict[str, Any] = {}
+    for name, value in columns.items():
+        if name in _OUR_OWN or value is None or value == "":
+            continue
+        if name.endswith("_us"):
+            document[name.removesuffix("_us")] = from_microseconds(value).isoformat()
+        elif isinstance(value, str) and value[0] in "{[":
+            # A JSON document itself.
+            document[name] = orjson.Fragment(value)
+        else:
+            document[name] = value
+    return document
+
+
+def _text(document: Document | None) -> str:
+    return "" if document is None else orjson.dumps(document).decode()

@@ -1,0 +1,271 @@
+"""NumberPoolStore on a database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import Clock, from_microseconds, to_microseconds
+from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from routing_service.domain.binding import Binding
+from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
+from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers
+from routing_service.sql_schema import binding_history, bindings, pool_numbers
+from routing_service.sql_store import claims
+from routing_service.sql_store.allocation import Allocator
+from routing_service.sql_store.database import Database
+from routing_service.sql_store.journal import AuditRecord, Document, write_audit
+from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
+from routing_service.sql_store.tenant_store import locked_tenant
+from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
+
+# Access numbers whose uses are read by one statement.
+_NUMBERS_AT_ONCE = 50
+
+
+class SqlNumberPoolStore:
+    """NumberPoolStore on a database. Writers lock the tenant (shared), then the access numbers, as bindings' do."""
+
+    def __init__(self, database: Database, clock: Clock, writer: Writer | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._writer = writer if writer is not None else UncachedWriter(database)
+        self._allocator = Allocator(self._writer, clock)
+
+    async def add(
+        self, tenant_id: str, make: MakeAccessNumbers, at: datetime, origin: WriteOrigin = NO_ORIGIN
+    ) -> Sequence[AccessNumber]:
+        async def work(transaction: Transaction) -> Sequence[AccessNumber]:
+            connection = transaction.connection
+            added = make(await locked_tenant(connection, tenant_id, for_change=False))
+            numbers = [each.number for each in added]
+            await claims.lock_access_numbers(connection, tenant_id, numbers)
+            for place, number in enumerate(numbers):
+                field = f"access_numbers[{place}].number"
+                previous_owner = await claims.take_number(connection, tenant_id, number, at, field)
+                transaction.touch_access_numbers(previous_owner, [number])
+            transaction.touch_access_numbers(tenant_id, numbers)
+            pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number.in_(numbers))
+            taken = (await connection.execute(pooled.limit(1))).scalar_one_or_none()
+            if taken is not None:
+                raise AlreadyExistsError(
+                    f"access_numbers[{numbers.index(taken)}].number: the number is in a pool already",
+                    reason="ACCESS_NUMBER_EXISTS",
+                    metadata={"field": f"access_numbers[{numbers.index(taken)}].number"},
+                )
+            await connection.execute(sa.insert(pool_numbers), [_columns(each, at) for each in added])
+            records = [AuditRecord("pool.add", each.number, after=_document(each)) for each in added]
+            await write_audit(connection, tenant_id, origin, at, records)
+            return added
+
+        return await self._writer.write(
+            tenant_id,
+            lambda transaction: once(
+                transaction, tenant_id, origin, self._clock.now(), lambda: work(transaction), _NUMBERS_RESULT
+            ),
+        )
+
+    async def list_page(
+        self, which: AccessNumberFilter, after: str, limit: int, now: datetime
+    ) -> Sequence[AccessNumber]:
+        page = _page_statement(which, after, limit, now)
+
+        async def work(connection: AsyncConnection) -> Sequence[AccessNumber]:
+            return [_read(row) for row in (await connection.execute(page)).all()]
+
+        return await self._database.read(work)
+
+    async def remove(self, tenant_id: str, name: NameNumbers, at: datetime, origin: WriteOrigin = NO_ORIGIN) -> None:
+        async def work(transaction: Transaction) -> None:
+            connection = transaction.connection
+            numbers = name(await locked_tenant(connection, tenant_id, for_change=False))
+            rows = sa.select(pool_numbers).where(
+                pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers)
+            )
+            # What another tenant has, or nobody, is not locked: locking makes it the tenant's.
+            _all_in_pools(numbers, [row.access_number for row in (await connection.execute(rows)).all()])
+            await claims.lock_access_numbers(connection, tenant_id, numbers)
+            found = (await connection.execute(rows)).all()
+            _all_in_pools(numbers, [row.access_number for row in found])
+            bound = (
+                sa.select(bindings.c.access_number, sa.func.count().label("live"))
+                .where(bindings.c.tenant_id == tenant_id, bindings.c.access_number.in_(numbers), claims.is_live(at))
+                .group_by(bindings.c.access_number)
+                .order_by(bindings.c.access_number)
+            )
+            in_use = (await connection.execute(bound.limit(1))).first()
+            if in_use is not None:
+                raise FailedPreconditionError(
+                    f"access number {in_use.access_number} has live bindings ({in_use.live}): delete them first",
+                    reason="ACCESS_NUMBER_HAS_BINDINGS",
+                    metadata={"access_number": in_use.access_number},
+                )
+            await connection.execute(
+                sa.delete(pool_numbers).where(
+                    pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers)
+                )
+            )
+            for number in numbers:
+                await claims.give_back_access_number(connection, tenant_id, number)
+            transaction.touch_access_numbers(tenant_id, numbers)
+            records = [AuditRecord("pool.remove", row.access_number, before=_document(_read(row))) for row in found]
+            await write_audit(connection, tenant_id, origin, at, records)
+
+        await self._writer.write(
+            tenant_id,
+            lambda transaction: once(
+                transaction, tenant_id, origin, self._clock.now(), lambda: work(transaction), NO_RESULT
+            ),
+        )
+
+    async def allocate(
+        self, tenant_id: str, wish: AllocationWish, name: NameNumbers, make: MakeOnNumber, origin: WriteOrigin
+    ) -> Binding:
+        return await self._allocator.allocate(tenant_id, wish, name, make, origin)
+
+    async def uses(self, tenant_id: str, pool: str, since: datetime, limit: int) -> tuple[int, Sequence[NumberUse]]:
+        of_pool = (
+            sa.select(pool_numbers.c.access_number)
+            .where(pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.pool == pool)
+            .order_by(pool_numbers.c.access_number)
+        )
+
+        async def numbers(connection: AsyncConnection) -> Sequence[str]:
+            return (await connection.execute(of_pool)).scalars().all()
+
+        in_pool = await self._database.read(numbers)
+        found: list[NumberUse] = []
+        for start in range(0, len(in_pool), _NUMBERS_AT_ONCE):
+            some = in_pool[start : start + _NUMBERS_AT_ONCE]
+            found += await self._uses_on(tenant_id, some, since, limit + 1 - len(found))
+            if len(found) > limit:
+                break
+        return len(in_pool), found[:limit]
+
+    async def _uses_on(
+        self, tenant_id: str, numbers: Sequence[str], since: datetime, limit: int
+    ) -> Sequence[NumberUse]:
+        since_us = to_microseconds(since)
+        versions = []
+        for table in (bindings, binding_history):
+            ended = table.c.ended_at_us if "ended_at_us" in table.c else sa.cast(sa.null(), sa.BigInteger)
+            version = sa.select(
+                table.c.binding_id,
+                table.c.a_number,
+                table.c.b_number,
+                table.c.updated_at_us,
+                table.c.expires_at_us,
+                ended.label("ended_at_us"),
+            ).where(
+                table.c.tenant_id == tenant_id,
+                table.c.access_number.in_(numbers),
+                sa.or_(table.c.expires_at_us.is_(None), table.c.expires_at_us > since_us),
+            )
+            versions.append(version.where(table.c.ended_at_us > since_us) if "ended_at_us" in table.c else version)
+        statement = sa.union_all(*versions).limit(limit)
+
+        async def work(connection: AsyncConnection) -> Sequence[NumberUse]:
+            return [_use(row) for row in (await connection.execute(statement)).all()]
+
+        return await self._database.read(work)
+
+
+def _page_statement(which: AccessNumberFilter, after: str, limit: int, now: datetime) -> "sa.Select[Any]":
+    def on_number(table: sa.Table, value: Any, *conditions: Any) -> Any:
+        return (
+            sa.select(value)
+            .where(
+                table.c.tenant_id == pool_numbers.c.tenant_id,
+                table.c.access_number == pool_numbers.c.access_number,
+                *conditions,
+            )
+            .scalar_subquery()
+        )
+
+    past = binding_history.c
+    ended = sa.case((past.expires_at_us < past.ended_at_us, past.expires_at_us), else_=past.ended_at_us)
+    statement = sa.select(
+        pool_numbers,
+        on_number(bindings, sa.func.count(), claims.is_live(now)).label("live_bindings"),
+        on_number(binding_history, sa.func.max(ended)).label("last_ended_us"),
+        on_number(bindings, sa.func.max(bindings.c.expires_at_us), sa.not_(claims.is_live(now))).label(
+            "last_expired_us"
+        ),
+    ).where(pool_numbers.c.tenant_id == which.tenant_id, pool_numbers.c.access_number > after)
+    if which.pool is not None:
+        statement = statement.where(pool_numbers.c.pool == which.pool)
+    if which.city_code is not None:
+        statement = statement.where(pool_numbers.c.city_code == which.city_code)
+    return statement.order_by(pool_numbers.c.access_number).limit(limit)
+
+
+def _all_in_pools(numbers: Sequence[str], found: Sequence[str]) -> None:
+    missing = sorted(set(numbers) - set(found))
+    if missing:
+        raise NotFoundError(
+            f"access number {missing[0]} is in no pool of the tenant",
+            reason="ACCESS_NUMBER_NOT_FOUND",
+            metadata={"access_number": missing[0]},
+        )
+
+
+def _columns(number: AccessNumber, at: datetime) -> dict[str, Any]:
+    return {
+        "access_number": number.number,
+        "tenant_id": number.tenant_id,
+        "pool": number.pool,
+        "city_code": number.city_code,
+        "capabilities": "".join(f",{each}" for each in number.capabilities) + ("," if number.capabilities else ""),
+        "added_at_us": to_microseconds(at),
+    }
+
+
+def _read(row: Any) -> AccessNumber:
+    released = [
+        moment
+        for moment in (getattr(row, "last_ended_us", None), getattr(row, "last_expired_us", None))
+        if moment is not None
+    ]
+    return AccessNumber(
+        number=row.access_number,
+        tenant_id=row.tenant_id,
+        pool=row.pool,
+        city_code=row.city_code,
+        capabilities=tuple(each for each in row.capabilities.split(",") if each),
+        live_bindings=getattr(row, "live_bindings", 0),
+        last_released_at=from_microseconds(max(released)) if released else None,
+    )
+
+
+def _document(number: AccessNumber) -> Document:
+    return {
+        "number": number.number,
+        "tenant_id": number.tenant_id,
+        "pool": number.pool,
+        "city_code": number.city_code,
+        "capabilities": list(number.capabilities),
+    }
+
+
+def _from_document(document: dict[str, Any]) -> AccessNumber:
+    return AccessNumber(**{**document, "capabilities": tuple(document["capabilities"])})
+
+
+_NUMBERS_RESULT: ResultForm[Sequence[AccessNumber]] = ResultForm(
+    lambda numbers: orjson.dumps([_document(each) for each in numbers]).decode(),
+    lambda document: [_from_document(each) for each in orjson.loads(document)],
+)
+
+
+def _use(row: Any) -> NumberUse:
+    ends = [each for each in (row.ended_at_us, row.expires_at_us) if each is not None]
+    return NumberUse(
+        row.binding_id,
+        tuple(each for each in (row.a_number, row.b_number) if each),
+        from_microseconds(row.updated_at_us),
+        from_microseconds(min(ends)) if ends else None,
+    )
