@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.protocol_codes import ResultCode
-from routing_service.domain.binding import BindingKind, BindingTerms
+from routing_service.domain.binding import BindingKind, BindingTarget, BindingTerms, HuntStrategy
 from routing_service.domain.decision import (
     UNREADABLE,
     CallDirection,
@@ -17,12 +17,16 @@ from routing_service.domain.decision import (
     RouteQuery,
     RuleOutcome,
 )
+from routing_service.domain.schedule import WeeklyHours, WeeklySchedule
 from routing_service.resolver import Trace, resolve
 from tests.unit.routing_service.builders import MINUTE, NOW, TENANT, A, B, C, D, X, ax, axb, stored
 
 S, N = ResultCode.SUCCESS, ResultCode.NO_BINDING
 EXPIRED: dict[str, Any] = {"expires_at": NOW}
 FUTURE: dict[str, Any] = {"not_before": NOW + MINUTE}
+# NOW is Monday noon.
+OPEN = WeeklySchedule("UTC", (WeeklyHours((1,), 0, 1440),))
+CLOSED = WeeklySchedule("UTC", (WeeklyHours((2,), 0, 1440),))
 
 
 def decide(caller: str, *terms: BindingTerms, now: datetime = NOW, trace: Trace | None = None) -> RouteDecision:
@@ -126,6 +130,12 @@ any_terms = st.builds(
     not_before=moments,
     expires_at=moments,
     one_way=st.booleans(),
+    targets=st.lists(st.builds(BindingTarget, numbers, st.one_of(st.just(""), numbers)), max_size=3).map(tuple),
+    hunt_strategy=st.sampled_from(HuntStrategy),
+    max_members=st.integers(0, 3),
+    y_number=st.one_of(st.just(""), numbers),
+    schedule=st.sampled_from([None, OPEN, CLOSED]),
+    callback_to_last_caller=st.booleans(),
 )
 any_candidates = st.lists(any_terms, max_size=5)
 
@@ -155,7 +165,8 @@ def test_only_numbers_of_the_deciding_binding_in_force_are_called(caller: str, b
     for target in decision.targets:
         assert decision.binding is not None
         terms = decision.binding.terms
-        assert target.number in {terms.a_number, terms.b_number, terms.callback_number} - {""}
+        called = {terms.a_number, terms.b_number, terms.callback_number} | {each.number for each in terms.targets}
+        assert target.number in called - {""}
         assert terms.in_force(NOW)
 
 

@@ -482,7 +482,7 @@ async def test_pages_of_tenants_and_deletion(client: Client) -> None:
 
 
 async def test_a_batch_answers_every_query_on_its_own(client: Client) -> None:
-    await client.add_tenant(failure_prompts={"1004": file_prompt("no.wav")})
+    await client.add_tenant(failure_prompts={"1004": file_prompt("no.wav")}, foreign_display_numbers_allowed=True)
     binding = await client.bind(
         display_number="95500", member_prompts=binding_pb2.MemberPrompts(answer_prompt=file_prompt())
     )
