@@ -113,6 +113,22 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionPosition:
+    """A place in the order in which calls are looked at."""
+
+    updated_at_us: int
+    call_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedPage:
+    """How many calls were dropped of one page, and where the next one begins; None: this was the last."""
+
+    dropped: int
+    following: RetentionPosition | None
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
     """A message that could not be taken as an event. `message_id` is given by the quarantine."""
 
@@ -199,6 +215,17 @@ class CallUpkeep(Protocol):
     async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
         """Make these calls' records anew from the log; those whose record was different. With `dry_run` nothing is
         written."""
+        ...
+
+
+class OldCalls(Protocol):
+    """Where calls are dropped that were kept long enough."""
+
+    async def drop_page(self, before_us: int, after: RetentionPosition | None, limit: int) -> DroppedPage:
+        """Look at the next `limit` calls that are over and did not change since `before_us`, and drop them.
+
+        A call goes with all that belongs to it. One that some reader of the log has not got yet stays.
+        """
         ...
 
 

@@ -1,0 +1,125 @@
+"""What is kept long enough is dropped, whole and only when every reader has it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.clock import from_microseconds
+from common.sql import begin_write, open_engine
+from event_service.migrate import migrate
+from event_service.retention import DAY_US, Retention
+from event_service.sql_calls import SqlCallReader
+from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_retention import SqlRetention
+from event_service.sql_schema import call_changes, calls, decisions, events
+from event_service.webhooks.sql_schema import webhook_cursors
+from tests.unit.event_service.builders import START_US, TENANT, decision, event
+
+PARTITIONS = 4
+KEEP_DAYS = 10
+
+
+class MovedClock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now_us = START_US
+
+    def now(self) -> datetime:
+        return from_microseconds(self.now_us).astimezone(UTC)
+
+    def monotonic(self) -> float:
+        return self.now_us / 1_000_000
+
+
+class Store:
+    def __init__(self, engine: AsyncEngine, partitions: int) -> None:
+        self.engine = engine
+        self.clock = MovedClock()
+        self.log = SqlEventLog(engine, self.clock, partitions)
+        self.reader = SqlCallReader(engine)
+        self.retention = Retention(SqlRetention(engine, [webhook_cursors]), self.clock, KEEP_DAYS)
+
+    async def call(self, session_id: str, *codes: str) -> None:
+        named = [event(code, at, session_id=session_id) for at, code in enumerate(codes, 1)]
+        await self.log.append(named, [decision(session_id=session_id)])
+
+    async def counts(self) -> tuple[int, ...]:
+        async with self.engine.connect() as connection:
+            tables = (events, decisions, calls, call_changes)
+            return tuple(
+                [(await connection.execute(select(func.count()).select_from(table))).scalar_one() for table in tables]
+            )
+
+    async def set_cursors(self, offset: int) -> None:
+        async with begin_write(self.engine) as connection:
+            await connection.execute(update(webhook_cursors).values(log_offset=offset, change_offset=offset))
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    engine = open_engine(database_url, pool_timeout_seconds=10)
+    try:
+        await migrate(engine)
+        partitions = await create_partitions(engine, PARTITIONS)
+        async with begin_write(engine) as connection:
+            rows = [
+                {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
+                for n in range(partitions)
+            ]
+            await connection.execute(insert(webhook_cursors), rows)
+        yield Store(engine, partitions)
+    finally:
+        await engine.dispose()
+
+
+async def test_old_calls_go_whole_and_younger_ones_stay(store: Store) -> None:
+    for number in range(6):
+        await store.call(f"old{number}", "15", "16", "31", "40", "22")
+    store.clock.now_us += 5 * DAY_US
+    await store.call("young", "15", "30")
+    store.clock.now_us = START_US + 11 * DAY_US
+    assert await store.retention.drop_old() == 6
+    assert await store.counts() == (2, 1, 1, 1)
+    assert await store.reader.get(TENANT, "old0") is None
+    assert await store.reader.get(TENANT, "young") is not None
+    assert await store.retention.drop_old() == 0
+
+
+async def test_a_call_that_is_not_over_stays(store: Store) -> None:
+    await store.call("open", "15", "16")
+    store.clock.now_us += 100 * DAY_US
+    assert await store.retention.drop_old() == 0
+    assert await store.counts() == (2, 1, 1, 0)
+
+
+async def test_what_a_reader_has_not_got_yet_stays_until_it_has(store: Store) -> None:
+    await store.call("s1", "15", "30")
+    await store.call("s2", "15", "30")
+    await store.set_cursors(0)
+    store.clock.now_us += 100 * DAY_US
+    assert await store.retention.drop_old() == 0
+    await store.set_cursors(10_000)
+    assert await store.retention.drop_old() == 2
+    assert await store.counts() == (0, 0, 0, 0)
+
+
+async def test_offsets_go_on_behind_what_was_dropped_and_a_late_event_begins_anew(store: Store) -> None:
+    await store.call("s1", "15", "30")
+    store.clock.now_us += 100 * DAY_US
+    assert await store.retention.drop_old() == 1
+    (outcome,) = await store.log.append([event("44", 9, session_id="s1")], [])
+    assert outcome.log_offset == 3
+    found = await store.reader.get(TENANT, "s1")
+    assert found is not None
+    assert (found.revision, found.call.event_count) == (1, 1)
+
+
+async def test_a_call_that_changed_lately_stays(store: Store) -> None:
+    await store.call("s1", "15", "30")
+    store.clock.now_us += 100 * DAY_US
+    await store.log.append([event("44", 9, session_id="s1")], [])
+    assert await store.retention.drop_old() == 0
