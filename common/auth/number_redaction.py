@@ -19,25 +19,36 @@ NUMBER_FIELDS = frozenset(
         "callback_number",
         "calling_number",
         "display_number",
+        "fallback_number",
         "number",
         "numbers",
+        "pattern",
         "translated_number",
+        "y_number",
     }
 )
+# Of these, the ones that are the enterprise's own after all: `Message.field`.
+OWN_NUMBERS = frozenset({"AccessNumber.number"})
 # Fields whose text comes from outside, or quotes what came from outside, and may hold a number anywhere.
 TEXT_FIELDS = frozenset(
     {
+        "after_json",
         "anomalies",
         "answer_prompt",
+        "before_json",
         "caller_prompt",
         "detail",
         "disconnect_prompt",
         "error",
         "fail_prompt",
         "file_path",
+        "last_error",
+        "note",
         "reason",
         "recording_path",
+        "response_excerpt",
         "ringback_prompt",
+        "state_reason",
         "unknown_fields",
         "user_data",
         "value",
@@ -79,6 +90,8 @@ def _redactions(field: FieldDescriptor) -> list[_Redaction]:
         if field.is_repeated:
             return [lambda message: _each(getattr(message, name))]
         return [lambda message: _redact(getattr(message, name)) if message.HasField(name) else None]
+    if f"{field.containing_type.name}.{name}" in OWN_NUMBERS:
+        return []
     if name in RAW_FIELDS:
         return [lambda message: message.ClearField(name)]
     mask = mask_number if name in NUMBER_FIELDS else mask_text if name in TEXT_FIELDS else None

@@ -35,12 +35,16 @@ TenantIds = Callable[[Any], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Any one of `scopes`, over everything that `reach` says. `tenant_ids` finds the ids in a request message."""
+    """Any one of `scopes`, over everything that `reach` says. `tenant_ids` finds the ids in a request message.
+
+    `shows_numbers`: its answers can't be masked, so it takes the scope `unmask` besides.
+    """
 
     reach: Reach
     scopes: frozenset[Scope]
     charge: Charge
     tenant_ids: TenantIds
+    shows_numbers: bool = False
 
     @property
     def is_for_gateway(self) -> bool:
@@ -67,8 +71,8 @@ def for_all_tenants(*scopes: Scope, charge: Charge) -> Requirement:
     return Requirement(Reach.ALL_TENANTS, frozenset(scopes), charge, _none)
 
 
-def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge) -> Requirement:
-    """One of the scopes, for the tenants at these paths: `tenant_id`, `binding.tenant_id`, `items[].tenant_id`.
+def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge, shows_numbers: bool = False) -> Requirement:
+    """Any one of the scopes, for the tenants at these paths: `tenant_id`, `binding.tenant_id`, `items[].tenant_id`.
 
     A request that names none asks about all tenants. In a stream of requests this holds for the first one; later ones
     may name none, and those that they name are checked.
@@ -78,7 +82,7 @@ def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge) -> Re
     def tenant_ids(message: Any) -> list[str]:
         return [tenant_id for getter in getters for tenant_id in getter(message)]
 
-    return Requirement(Reach.NAMED_TENANTS, frozenset(scopes), charge, tenant_ids)
+    return Requirement(Reach.NAMED_TENANTS, frozenset(scopes), charge, tenant_ids, shows_numbers)
 
 
 def standard_requirements() -> dict[str, Requirement]:
@@ -102,12 +106,15 @@ def _none(_message: Any) -> list[str]:
 
 
 def _getter(path: str) -> TenantIds:
-    """A reader of the texts at a path; `[]` behind a name says that it is repeated."""
+    """A reader of the texts at a path; `[]` behind a name says that it is repeated.
+
+    An empty text names nobody; that of an item is given, since each item has to name somebody.
+    """
     head, repeated, rest = path.partition("[]")
     read: Callable[[Any], Any] = attrgetter(head)
     if not repeated:
-        return lambda message: [read(message)]
+        return lambda message: [tenant_id] if (tenant_id := read(message)) else []
     if not rest:
         return lambda message: list(read(message))
-    inner = _getter(rest.removeprefix("."))
-    return lambda message: [tenant_id for item in read(message) for tenant_id in inner(item)]
+    read_item: Callable[[Any], Any] = attrgetter(rest.removeprefix("."))
+    return lambda message: [read_item(item) for item in read(message)]
