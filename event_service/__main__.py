@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc.aio
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
+from axbridge.events.v1 import (
+    call_service_pb2_grpc,
+    event_service_pb2_grpc,
+    subscription_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -31,6 +36,9 @@ from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from event_service.sql_reports import SqlCallReports
 from event_service.sql_upkeep import SqlCallUpkeep
+from event_service.subscriptions.hub import AnnouncedLog
+from event_service.subscriptions.runner import running_subscriptions
+from event_service.subscriptions.servicer import SERVICE_NAME as SUBSCRIPTION_SERVICE_NAME
 from event_service.webhooks.runner import WebhookSurroundings, running_webhooks
 from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
 
@@ -46,8 +54,11 @@ async def serve(settings: EventServiceSettings) -> int:
         partition_count = await create_partitions(engine, settings.partition_count)
         if partition_count != settings.partition_count:
             log.warning("the log keeps its partitions", partitions=partition_count, wanted=settings.partition_count)
+        subscriptions = await stack.enter_async_context(
+            running_subscriptions(settings, settings.effective_database_url, settings.max_connection_age_seconds, clock)
+        )
         committer = GroupCommitter(
-            SqlEventLog(engine, clock, partition_count),
+            AnnouncedLog(SqlEventLog(engine, clock, partition_count), subscriptions.hub.wake),
             GroupLimits(
                 max_queued_items=settings.max_queued_events,
                 max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
@@ -74,12 +85,15 @@ async def serve(settings: EventServiceSettings) -> int:
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
             call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
             webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, server)
+            subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions.servicer, server)
 
         await stack.enter_async_context(committer.running())
-        service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME)
+        service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME, SUBSCRIPTION_SERVICE_NAME)
         api = ServedApi(add_servicers, service_names, REQUIREMENTS, {"database": lambda: check_answers(engine)})
         serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
         server = await stack.enter_async_context(serving)
+        # Streams last for ever: they are ended before the server waits for what is in flight.
+        stack.push_async_callback(subscriptions.hub.drain)
         announce("event_service", server.address)
         await stop.wait()
         log.info("stopping")

@@ -8,12 +8,13 @@ from pydantic_settings import SettingsConfigDict
 from common.guard_settings import GrpcGuardSettings
 from common.logs import LOG_FORMATS
 from event_service.limits import MAX_BATCH_ITEMS
+from event_service.subscriptions.settings import SubscriptionSettings
 from event_service.webhooks.settings import WebhookSettings
 
 DATABASE_FILE = "events.db"
 
 
-class EventServiceSettings(GrpcGuardSettings, WebhookSettings):
+class EventServiceSettings(GrpcGuardSettings, WebhookSettings, SubscriptionSettings):
     """Settings of `python -m event_service`; each is the environment variable AXBRIDGE_EVENTS_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix="AXBRIDGE_EVENTS_", frozen=True, extra="ignore")

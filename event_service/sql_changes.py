@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_service.domain import CallRevision
 from event_service.ports import CallChange
 from event_service.sql_errors import translated_errors
 from event_service.sql_rows import CALL_COLUMNS, US_PER_DAY, call_revision
-from event_service.sql_schema import call_changes, calls, partition_heads
+from event_service.sql_schema import call_changes, calls, events, partition_heads
 
 _UPDATE_LAST = update(partition_heads).where(partition_heads.c.partition_id == bindparam("at_partition"))
 
@@ -28,10 +28,14 @@ async def record_changes(
     if not finished:
         return
     heads = partition_heads.c
-    query = select(heads.partition_id, heads.last_change).where(
+    # The events of this transaction are in the log already; the head may not have been moved on yet.
+    written = select(func.max(events.c.log_offset)).where(events.c.partition_id == heads.partition_id)
+    query = select(heads.partition_id, heads.last_change, heads.last_offset, written.scalar_subquery()).where(
         heads.partition_id.in_({place[0] for place in finished})
     )
-    last = dict((await connection.execute(query)).all())
+    found = (await connection.execute(query)).all()
+    last = {row[0]: row[1] for row in found}
+    log_offsets = {row[0]: max(row[2], row[3] or 0) for row in found}
     rows = []
     for partition_id, key, revision in finished:
         last[partition_id] += 1
@@ -39,6 +43,7 @@ async def record_changes(
             {
                 "partition_id": partition_id,
                 "change_offset": last[partition_id],
+                "log_offset": log_offsets[partition_id],
                 "call_key": key,
                 "revision": revision,
                 "stored_day": now_us // US_PER_DAY,

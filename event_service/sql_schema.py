@@ -143,6 +143,8 @@ call_changes = Table(
     metadata,
     Column("partition_id", Integer, nullable=False),
     Column("change_offset", BigInteger, nullable=False),
+    # The partition's last event when the change was committed: where it stands among the events.
+    Column("log_offset", BigInteger, nullable=False, server_default="0"),
     Column("call_key", LargeBinary(16), nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("stored_day", Integer, nullable=False),

@@ -4,6 +4,7 @@ from alembic import context
 
 from event_service.migrate import VERSION_TABLE
 from event_service.sql_schema import metadata
+from event_service.subscriptions import sql_schema as _subscription_tables  # noqa: F401 - adds its tables to the metadata
 from event_service.webhooks import sql_schema as _webhook_tables  # noqa: F401 - adds its tables to the metadata
 
 context.configure(
