@@ -8,6 +8,7 @@ import typer
 from axbridge.routing.v1 import binding_pb2, binding_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cli.binding_options import MaxMembers, ScheduleOptions, Strategy, TargetOptions
 from cli.binding_view import show_binding
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
@@ -19,6 +20,10 @@ app = typer.Typer(help="Bind numbers: who reaches whom on an access number.", no
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The enterprise (vccId).")]
 AccessNumber = Annotated[str, typer.Option("--access", help="X, the number that callers dial.")]
+OneWay = Annotated[bool, typer.Option("--one-way", help="A may call B, but not B A.")]
+Display = Annotated[str, typer.Option(help="What the callee sees; else the access number.")]
+Callback = Annotated[str, typer.Option(help="Whom the owner reaches by calling X; else nobody.")]
+LastCaller = Annotated[bool, typer.Option("--last-caller", help="The owner calling X reaches who called it last.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +60,16 @@ def axb(
     a: Annotated[str, typer.Option("--a", help="A, one of the two numbers that reach each other.")],
     b: Annotated[str, typer.Option("--b", help="B, the other one.")],
     validity: ValidityOptions,
+    schedule: ScheduleOptions,
+    targets: TargetOptions,
     profile: ProfileOptions,
     prompts: MemberPromptOptions,
     target: RoutingTarget,
     output: OutputOptions,
-    one_way: Annotated[bool, typer.Option("--one-way", help="A may call B, but not B A.")] = False,
-    display: Annotated[str, typer.Option(help="What the callee sees; else the access number.")] = "",
+    one_way: OneWay = False,
+    display: Display = "",
 ) -> None:
-    """A pair: A calling X reaches B, B calling X reaches A."""
+    """A pair: A calling X reaches B, B calling X reaches A. Members are tried after B."""
     binding = binding_pb2.Binding(
         tenant_id=tenant,
         kind=binding_pb2.BINDING_KIND_AXB,
@@ -71,10 +78,38 @@ def axb(
         b_number=b,
         one_way=one_way,
         display_number=display,
-        not_before=validity.begins(),
-        expires_at=validity.ends(),
     )
-    _create(binding, profile, prompts, target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+
+
+@app.command()
+@spread_options
+def axyb(
+    tenant: Tenant,
+    access: AccessNumber,
+    a: Annotated[str, typer.Option("--a", help="A, one of the two numbers that reach each other.")],
+    b: Annotated[str, typer.Option("--b", help="B, the other one.")],
+    y: Annotated[str, typer.Option("--y", help="Y, what the callee sees in place of X.")],
+    validity: ValidityOptions,
+    schedule: ScheduleOptions,
+    targets: TargetOptions,
+    profile: ProfileOptions,
+    prompts: MemberPromptOptions,
+    target: RoutingTarget,
+    output: OutputOptions,
+    one_way: OneWay = False,
+) -> None:
+    """A pair as axb, but the callee sees Y."""
+    binding = binding_pb2.Binding(
+        tenant_id=tenant,
+        kind=binding_pb2.BINDING_KIND_AXYB,
+        access_number=access,
+        a_number=a,
+        b_number=b,
+        y_number=y,
+        one_way=one_way,
+    )
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
 
 
 @app.command()
@@ -84,36 +119,113 @@ def ax(
     access: AccessNumber,
     a: Annotated[str, typer.Option("--a", help="A, the owner: everyone who calls X reaches A.")],
     validity: ValidityOptions,
+    schedule: ScheduleOptions,
+    targets: TargetOptions,
     profile: ProfileOptions,
     prompts: MemberPromptOptions,
     target: RoutingTarget,
     output: OutputOptions,
-    callback: Annotated[str, typer.Option(help="Whom the owner reaches by calling X; else nobody.")] = "",
-    display: Annotated[str, typer.Option(help="What the callee sees; else the access number.")] = "",
+    callback: Callback = "",
+    last_caller: LastCaller = False,
+    display: Display = "",
 ) -> None:
-    """An owner behind X: anyone who calls X reaches A."""
+    """An owner behind X: anyone who calls X reaches A. Members are tried after A."""
     binding = binding_pb2.Binding(
         tenant_id=tenant,
         kind=binding_pb2.BINDING_KIND_AX,
         access_number=access,
         a_number=a,
         callback_number=callback,
+        callback_to_last_caller=last_caller,
         display_number=display,
-        not_before=validity.begins(),
-        expires_at=validity.ends(),
     )
-    _create(binding, profile, prompts, target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
 
 
-def _create(
-    binding: binding_pb2.Binding,
+@app.command()
+@spread_options
+def axe(
+    tenant: Tenant,
+    access: AccessNumber,
+    a: Annotated[str, typer.Option("--a", help="A, the owner: everyone who calls X reaches A.")],
+    extension: Annotated[str, typer.Option(help="The extension that X stands for, 1 to 16 digits.")],
+    validity: ValidityOptions,
+    schedule: ScheduleOptions,
+    targets: TargetOptions,
     profile: ProfileOptions,
     prompts: MemberPromptOptions,
     target: RoutingTarget,
     output: OutputOptions,
+    callback: Callback = "",
+    last_caller: LastCaller = False,
+    display: Display = "",
 ) -> None:
-    profile.fill(binding.profile)
-    prompts.fill(binding.member_prompts)
+    """An extension with an X of its own: anyone who calls X reaches A. Members are tried after A."""
+    binding = binding_pb2.Binding(
+        tenant_id=tenant,
+        kind=binding_pb2.BINDING_KIND_AXE,
+        access_number=access,
+        a_number=a,
+        extension=extension,
+        callback_number=callback,
+        callback_to_last_caller=last_caller,
+        display_number=display,
+    )
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+
+
+@app.command()
+@spread_options
+def axg(
+    tenant: Tenant,
+    access: AccessNumber,
+    validity: ValidityOptions,
+    schedule: ScheduleOptions,
+    targets: TargetOptions,
+    profile: ProfileOptions,
+    prompts: MemberPromptOptions,
+    target: RoutingTarget,
+    output: OutputOptions,
+    strategy: Strategy = None,
+    max_members: MaxMembers = None,
+    display: Display = "",
+) -> None:
+    """A group behind X: anyone who calls X reaches its members, in the strategy's order."""
+    binding = binding_pb2.Binding(
+        tenant_id=tenant,
+        kind=binding_pb2.BINDING_KIND_AXG,
+        access_number=access,
+        hunt_strategy=strategy.enum_name("HUNT_STRATEGY_") if strategy is not None else None,
+        max_members=max_members or 0,
+        display_number=display,
+    )
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """The option groups that every kind has."""
+
+    validity: ValidityOptions
+    schedule: ScheduleOptions
+    targets: TargetOptions
+    profile: ProfileOptions
+    prompts: MemberPromptOptions
+
+    def fill(self, binding: binding_pb2.Binding) -> None:
+        options = binding_pb2.Binding(
+            not_before=self.validity.begins(),
+            expires_at=self.validity.ends(),
+            schedule=self.schedule.weekly(),
+            targets=self.targets.targets(),
+        )
+        binding.MergeFrom(options)
+        self.profile.fill(binding.profile)
+        self.prompts.fill(binding.member_prompts)
+
+
+def _create(binding: binding_pb2.Binding, common: _Common, target: RoutingTarget, output: OutputOptions) -> None:
+    common.fill(binding)
     with routing_client(target) as client:
         request = binding_service_pb2.CreateBindingRequest(binding=binding)
         stored = client.caller.call(client.bindings.CreateBinding, request).binding

@@ -2,24 +2,38 @@
 
 from axbridge.routing.v1 import binding_pb2
 
+from cli.binding_options import schedule_text
 from cli.output import OutputOptions, facts_table, local_time, person, print_message, stdout_console
 from cli.profile_options import member_prompt_facts, profile_facts
+from cli.values import enum_word
 
-_KINDS = {binding_pb2.BINDING_KIND_AXB: "AXB", binding_pb2.BINDING_KIND_AX: "AX"}
+_OWNER_KINDS = (binding_pb2.BINDING_KIND_AX, binding_pb2.BINDING_KIND_AXE)
 
 
 def kind_name(binding: binding_pb2.Binding) -> str:
-    return _KINDS.get(binding.kind, "?")
+    return binding_pb2.BindingKind.Name(binding.kind).removeprefix("BINDING_KIND_")
 
 
 def relation(binding: binding_pb2.Binding, *, unmask: bool) -> str:
     """Who reaches whom, in one phrase."""
+    members = [_member(each, unmask=unmask) for each in binding.targets]
+    if binding.kind == binding_pb2.BINDING_KIND_AXG:
+        strategy = enum_word(binding_pb2.HuntStrategy.Name(binding.hunt_strategy), "HUNT_STRATEGY_") or "sequential"
+        most = f", at most {binding.max_members}" if binding.max_members else ""
+        return f"anyone → {', '.join(members)} ({strategy}{most})"
+    then = "".join(f", then {each}" for each in members)
     a = person(binding.a_number, unmask=unmask)
-    if binding.kind == binding_pb2.BINDING_KIND_AX:
-        back = f", {a} → {person(binding.callback_number, unmask=unmask)}" if binding.callback_number else ""
-        return f"anyone → {a}{back}"
+    if binding.kind in _OWNER_KINDS:
+        back = "the last caller" if binding.callback_to_last_caller else ""
+        back = person(binding.callback_number, unmask=unmask) if binding.callback_number else back
+        return f"anyone → {a}{then}" + (f"; {a} → {back}" if back else "")
     arrow = "→" if binding.one_way else "↔"
-    return f"{a} {arrow} {person(binding.b_number, unmask=unmask)}"
+    return f"{a} {arrow} {person(binding.b_number, unmask=unmask)}{then}"
+
+
+def _member(target: binding_pb2.BindingTarget, *, unmask: bool) -> str:
+    sees = f" (sees {person(target.display_number, unmask=unmask)})" if target.display_number else ""
+    return person(target.number, unmask=unmask) + sees
 
 
 def validity(binding: binding_pb2.Binding) -> str:
@@ -37,15 +51,17 @@ def show_binding(binding: binding_pb2.Binding, output: OutputOptions, heading: s
     if output.as_json:
         print_message(binding, unmask=output.unmask)
         return
-    display = binding.display_number
+    display = binding.y_number or binding.display_number
     shown = display if display == binding.access_number else person(display, unmask=output.unmask)
     facts = {
         "binding": binding.binding_id,
         "tenant": binding.tenant_id,
         "access number": binding.access_number,
+        "extension": binding.extension,
         "calls": relation(binding, unmask=output.unmask),
         "the callee sees": shown or f"{binding.access_number} (the access number)",
         "in force": validity(binding) or "always",
+        "hours": schedule_text(binding.schedule) if binding.HasField("schedule") else "",
         **profile_facts(binding.profile),
         **member_prompt_facts(binding.member_prompts),
         "revision": str(binding.revision),

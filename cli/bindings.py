@@ -7,6 +7,7 @@ from axbridge.routing.v1 import binding_pb2, binding_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from cli.bind import Tenant, ValidityOptions
+from cli.binding_options import MaxMembers, ScheduleOptions, Strategy, TargetOptions
 from cli.binding_view import kind_name, relation, show_binding, validity
 from cli.clients import RoutingClient, RoutingTarget, routing_client
 from cli.option_groups import spread_options
@@ -47,7 +48,7 @@ def list_(
             str(binding.revision),
         )
     console = stdout_console()
-    console.print(listing if bindings else "no such bindings: `axbridge bind axb` or `bind ax` makes one")
+    console.print(listing if bindings else "no such bindings: `axbridge bind axb` and the like make one")
     if more:
         console.print(f"there are more than {limit}: narrow the list with --access or --number, or raise --limit")
 
@@ -68,6 +69,8 @@ def update(
     binding: BindingId,
     tenant: Tenant,
     validity_options: ValidityOptions,
+    schedule_options: ScheduleOptions,
+    target_options: TargetOptions,
     profile: ProfileOptions,
     prompts: MemberPromptOptions,
     target: RoutingTarget,
@@ -78,6 +81,13 @@ def update(
     callback: Annotated[str | None, typer.Option(help="Whom the owner now reaches by calling X.")] = None,
     display: Annotated[str | None, typer.Option(help="What the callee now sees.")] = None,
     one_way: Annotated[bool | None, typer.Option("--one-way/--both-ways", help="May B call A as well?")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="The new Y.")] = None,
+    extension: Annotated[str | None, typer.Option(help="The new extension.")] = None,
+    last_caller: Annotated[
+        bool | None, typer.Option("--last-caller/--no-last-caller", help="Does the owner reach who called last?")
+    ] = None,
+    strategy: Strategy = None,
+    max_members: MaxMembers = None,
     clear: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD", help="Set a field back, such as expires_at or profile.client_id. Repeatable."),
@@ -86,16 +96,28 @@ def update(
 ) -> None:
     """Change what is given and leave the rest."""
     changed = binding_pb2.Binding(
-        tenant_id=tenant, binding_id=binding, not_before=validity_options.begins(), expires_at=validity_options.ends()
+        tenant_id=tenant,
+        binding_id=binding,
+        not_before=validity_options.begins(),
+        expires_at=validity_options.ends(),
+        schedule=schedule_options.weekly(),
+        targets=target_options.targets(),
+        hunt_strategy=strategy.enum_name("HUNT_STRATEGY_") if strategy is not None else None,
     )
-    paths = [name for name in ("not_before", "expires_at") if changed.HasField(name)]
-    plain: dict[str, str | bool | None] = {
+    paths = [name for name in ("not_before", "expires_at", "schedule") if changed.HasField(name)]
+    paths += ["targets"] if changed.targets else []
+    paths += ["hunt_strategy"] if strategy is not None else []
+    plain: dict[str, str | bool | int | None] = {
         "access_number": access,
         "a_number": a,
         "b_number": b,
         "callback_number": callback,
         "display_number": display,
         "one_way": one_way,
+        "y_number": y,
+        "extension": extension,
+        "callback_to_last_caller": last_caller,
+        "max_members": max_members,
     }
     for name, value in plain.items():
         if value is not None:

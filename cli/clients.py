@@ -8,7 +8,12 @@ from typing import Annotated, TypeVar
 import grpc
 import typer
 from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
-from axbridge.routing.v1 import binding_service_pb2_grpc, routing_service_pb2_grpc, tenant_service_pb2_grpc
+from axbridge.routing.v1 import (
+    binding_service_pb2_grpc,
+    number_list_service_pb2_grpc,
+    routing_service_pb2_grpc,
+    tenant_service_pb2_grpc,
+)
 
 from cli.errors import unreachable
 from cli.security import current_security, open_way
@@ -89,12 +94,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class RoutingClient:
-    """The routing service's three interfaces."""
+    """The routing service's interfaces."""
 
     caller: Caller
     tenants: tenant_service_pb2_grpc.TenantServiceStub
     bindings: binding_service_pb2_grpc.BindingServiceStub
     routing: routing_service_pb2_grpc.RoutingServiceStub
+    number_lists: number_list_service_pb2_grpc.NumberListServiceStub
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,7 @@ def routing_client(target: RoutingTarget) -> Iterator[RoutingClient]:
             tenant_service_pb2_grpc.TenantServiceStub(channel),
             binding_service_pb2_grpc.BindingServiceStub(channel),
             routing_service_pb2_grpc.RoutingServiceStub(channel),
+            number_list_service_pb2_grpc.NumberListServiceStub(channel),
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import bind, bindings, call_reports, calls, keys, quarantine, tenant
+from cli import bind, bindings, call_reports, calls, keys, lists, quarantine, tenant
 from cli.errors import OneLineErrors
 from cli.explain import explain
 from cli.migrate import migrate
@@ -51,6 +51,7 @@ app.command()(migrate)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(bind.app, name="bind")
 app.add_typer(bindings.app, name="bindings")
+app.add_typer(lists.app, name="lists")
 app.command()(explain)
 calls.app.add_typer(call_reports.app)
 app.add_typer(calls.app, name="calls")

@@ -33,6 +33,9 @@ PERSONAL_NUMBER_FIELDS = frozenset(
         "called_numbers",
         "translated_number",
         "display_number",
+        "fallback_number",
+        "pattern",
+        "y_number",
         "number",
     }
 )

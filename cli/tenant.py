@@ -13,6 +13,7 @@ from cli.output import (
     OutputOptions,
     add_row,
     facts_table,
+    person,
     print_json,
     print_message,
     print_messages,
@@ -61,6 +62,15 @@ class TenantOptions:
     prompt_style: Annotated[
         PromptStyleChoice | None, typer.Option(help="Prompts in XML: as escaped text or nested elements.")
     ] = None
+    fallback_number: Annotated[
+        str | None, typer.Option(help="Who is called when no binding relates caller and access number.")
+    ] = None
+    foreign_display: Annotated[
+        bool | None,
+        typer.Option(
+            "--foreign-display/--no-foreign-display", help="May bindings show numbers that are not the tenant's?"
+        ),
+    ] = None
     failure_prompt: Annotated[
         list[str] | None,
         typer.Option(metavar="RESULT=PROMPT", help="Played when a query fails, `1004=…` or `default=…`. Repeatable."),
@@ -73,11 +83,15 @@ class TenantOptions:
             "display_name": self.name,
             "default_region": self.region,
             "callback_url": self.callback_url,
+            "fallback_number": self.fallback_number,
         }
         for field, text in plain.items():
             if text is not None:
                 setattr(tenant, field, text)
                 paths.append(field)
+        if self.foreign_display is not None:
+            tenant.foreign_display_numbers_allowed = self.foreign_display
+            paths.append("foreign_display_numbers_allowed")
         if self.dialing is not None:
             tenant.MergeFrom(tenant_pb2.Tenant(dialing_format=self.dialing.enum_name("DIALING_FORMAT_")))
             paths.append("dialing_format")
@@ -232,6 +246,8 @@ def _show(tenant: tenant_pb2.Tenant, output: OutputOptions, heading: str) -> Non
         "dialling": enum_word(tenant_pb2.DialingFormat.Name(tenant.dialing_format), "DIALING_FORMAT_"),
         "local prefixes": ", ".join(tenant.local_mobile_prefixes),
         "callback URL": tenant.callback_url,
+        "fallback number": person(tenant.fallback_number, unmask=output.unmask),
+        "foreign display numbers": "allowed" if tenant.foreign_display_numbers_allowed else "",
         "XML root": style.xml_root,
         "userList in JSON": enum_word(tenant_pb2.JsonListStyle.Name(style.json_list_style), "JSON_LIST_STYLE_"),
         "prompts in XML": enum_word(tenant_pb2.PromptStyle.Name(style.prompt_style), "PROMPT_STYLE_"),

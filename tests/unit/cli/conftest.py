@@ -9,7 +9,12 @@ from typing import Any
 import grpc
 import pytest
 from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
-from axbridge.routing.v1 import binding_service_pb2_grpc, routing_service_pb2_grpc, tenant_service_pb2_grpc
+from axbridge.routing.v1 import (
+    binding_service_pb2_grpc,
+    number_list_service_pb2_grpc,
+    routing_service_pb2_grpc,
+    tenant_service_pb2_grpc,
+)
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 from typer.testing import CliRunner, Result
@@ -61,6 +66,9 @@ def services() -> Iterator[FakeServices]:
     )
     routing_service_pb2_grpc.add_RoutingServiceServicer_to_server(
         _servicer(routing_service_pb2_grpc.RoutingServiceServicer, fake), server
+    )
+    number_list_service_pb2_grpc.add_NumberListServiceServicer_to_server(
+        _servicer(number_list_service_pb2_grpc.NumberListServiceServicer, fake), server
     )
     call_service_pb2_grpc.add_CallServiceServicer_to_server(
         _servicer(call_service_pb2_grpc.CallServiceServicer, fake), server
