@@ -5,6 +5,7 @@ FORMAT in redis_cache grows with any change that the version before would misrea
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -24,6 +25,9 @@ def candidates_document(candidates: Candidates) -> bytes:
     return orjson.dumps({"known": candidates.access_number_known, "bindings": bindings, "list_entries": entries})
 
 
+# The same text always means the same, so that reading it again is for nothing. What is answered from is the text that
+# the cache has just sent; nothing here is asked whether it still holds.
+@lru_cache(maxsize=8192)
 def read_candidates(document: bytes) -> Candidates:
     """What a document says is known, as coming from the cache. Raises ValueError."""
     fields = _fields(document)
@@ -40,6 +44,7 @@ def tenant_document(tenant: Tenant | None) -> bytes:
     return orjson.dumps(None if tenant is None else tenant_values(tenant))
 
 
+@lru_cache(maxsize=1024)
 def read_tenant_document(document: bytes) -> Tenant | None:
     """The tenant of a document. Raises ValueError."""
     if document == b"null":

@@ -96,10 +96,12 @@ class RedisClient(Protocol):
 
 
 def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: float) -> RedisClient:
-    """A client that waits at most `timeout_seconds` for a connection, as long to connect, and as long for a reply.
+    """A client that waits at most twice `timeout_seconds` for a connection, to connect, and for a reply.
 
-    It connects when first used, and again after every cut.
+    Who waits for it gives up after once that time; this is for what then goes on in the background. It connects when
+    first used, and again after every cut.
     """
+    timeout_seconds *= 2
     options: dict[str, Any] = {
         "username": address.username,
         "password": address.password,
