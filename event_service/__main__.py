@@ -19,6 +19,7 @@ from common.errors import AxbridgeError
 from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.settings_problems import make_data_directory
 from common.sql import open_engine
 from event_service.access import REQUIREMENTS
 from event_service.call_closer import CallCloser
@@ -104,7 +105,7 @@ async def serve(settings: EventServiceSettings) -> int:
 async def _database(settings: EventServiceSettings) -> AsyncIterator[AsyncEngine]:
     """The database, ready for use. The embedded one is brought up to date here; a shared one by its operators."""
     if not settings.database_url:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_directory(settings.data_dir, "AXBRIDGE_EVENTS_")
     engine = open_engine(settings.effective_database_url)
     try:
         if engine.dialect.name == "sqlite":

@@ -13,6 +13,7 @@ from common.errors import AxbridgeError
 from common.grpc_channel import open_channel
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.settings_problems import settings_problem
 from gateway.coalescer import CoalescerLimits
 from gateway.decisions import DecisionBuffer, DecisionLimits
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
@@ -133,7 +134,8 @@ def main() -> int:
     try:
         settings = GatewaySettings()
     except ValidationError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
+        problem = settings_problem(error, "AXBRIDGE_GATEWAY_")
+        print(f"{NAME}: can't start: {problem}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
         return 2
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:

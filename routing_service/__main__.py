@@ -10,6 +10,7 @@ from common.errors import AxbridgeError
 from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.settings_problems import settings_problem
 from routing_service.access import REQUIREMENTS
 from routing_service.api import SERVICE_NAMES, made_servicers
 from routing_service.settings import RoutingServiceSettings
@@ -50,7 +51,8 @@ def main(open_cache: OpenCache = open_redis_cache) -> int:
     try:
         settings = RoutingServiceSettings()
     except ValidationError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
+        problem = settings_problem(error, "AXBRIDGE_ROUTING_")
+        print(f"{NAME}: can't start: {problem}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
         return 2
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:

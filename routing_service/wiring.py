@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from common.clock import Clock
 from common.errors import AxbridgeError
 from common.logs import get_logger
+from common.settings_problems import make_data_directory
 from routing_service.cache.auditor import Auditor
 from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
 from routing_service.cache.fenced_writer import FencedWriter
@@ -175,7 +176,7 @@ async def _running(*works: Any) -> AsyncIterator[None]:
 
 async def _open_database(settings: RoutingServiceSettings) -> Database:
     if not settings.database_url:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_directory(settings.data_dir, "AXBRIDGE_ROUTING_")
     database = Database(
         settings.effective_database_url,
         DatabaseLimits(
