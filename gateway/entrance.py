@@ -77,6 +77,10 @@ class Entrance:
         """Whether the sender is somebody's platform: what others send is not worth keeping."""
         return self._access is None or self._access().recognises(sender)
 
+    def attributed(self, sender: Sender, tenant_id: str) -> str:
+        """The tenant that may see what this sender said of it, empty when it is none: others' platforms say it too."""
+        return tenant_id if self._access is None or self._access().admits(sender, tenant_id) else ""
+
     async def has_room_for_query(self, tenant_id: str) -> bool:
         """Whether the tenant may send one more query now; it is counted."""
         guard = None if self._access is None else self._access().guard(tenant_id)

@@ -104,7 +104,7 @@ class CallHandler:
         if isinstance(command, Event):
             reason = "vccId: the sender may not speak for this enterprise"
             if self._entrance.recognises(sender):
-                rejected = RejectedMessage(self._receipt(body, content_type), reason, command.tenant_id.strip())
+                rejected = RejectedMessage(self._receipt(body, content_type), reason, "")
                 await self._tasks.run(self._events.put_away(rejected, started))
         answer = QueryAnswer(
             command.session_id,
@@ -124,7 +124,8 @@ class CallHandler:
         # What can't be read whole may still be somebody's event.
         is_event = isinstance(error, InvalidEventError) or (isinstance(error, UnreadableBodyError) and b"event" in body)
         if is_event and self._entrance.recognises(sender):
-            message = RejectedMessage(self._receipt(body, content_type), error.message, error.answer.tenant_id.strip())
+            tenant_id = self._entrance.attributed(sender, error.answer.tenant_id.strip())
+            message = RejectedMessage(self._receipt(body, content_type), error.message, tenant_id)
             await self._tasks.run(self._events.put_away(message, started))
         response = self._response(error.form, error.answer, error.http_status)
         if error.http_status in (408, 413):
