@@ -1,6 +1,7 @@
 """Posting a message: one request, to a checked address, with bounds on everything that comes back."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -170,7 +171,9 @@ def describe_error(error: BaseException) -> str:
         case aiohttp.ClientConnectorDNSError():
             return "the host's name can't be resolved"
         case aiohttp.ClientConnectorError():
-            return f"can't connect: {error.os_error.strerror or 'refused'}"[:200]
+            # Its own text names the address.
+            number = error.os_error.errno
+            return f"can't connect: {os.strerror(number) if number else 'refused'}"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
             return "the connection was closed before the answer"
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():

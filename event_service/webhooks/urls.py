@@ -48,7 +48,7 @@ class UrlPolicy:
             raise InvalidArgumentError(field, "printable ASCII without spaces and backslashes (names in Punycode)")
         try:
             url = URL(text)
-            host, port = url.host, url.port
+            host, port = url.raw_host, url.port
         except ValueError as error:
             raise InvalidArgumentError(field, "not a URL") from error
         if url.scheme not in ("http", "https"):
