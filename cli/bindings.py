@@ -1,5 +1,6 @@
 """`axbridge bindings`: the number relationships there are."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -20,6 +21,21 @@ BindingId = Annotated[str, typer.Argument(metavar="BINDING", help="The binding's
 IfRevision = Annotated[int, typer.Option(min=0, help="Only when this is the current revision.")]
 
 
+class State(StrEnum):
+    """Whether a binding is within its validity."""
+
+    IN_FORCE = "in-force"
+    PENDING = "pending"
+    EXPIRED = "expired"
+
+
+_STATES = {
+    State.IN_FORCE: binding_service_pb2.BINDING_STATE_IN_FORCE,
+    State.PENDING: binding_service_pb2.BINDING_STATE_PENDING,
+    State.EXPIRED: binding_service_pb2.BINDING_STATE_EXPIRED,
+}
+
+
 @app.command("list")
 @spread_options
 def list_(
@@ -28,11 +44,15 @@ def list_(
     output: OutputOptions,
     access: Annotated[str, typer.Option(help="Only on this access number.")] = "",
     number: Annotated[str, typer.Option(help="Only with this number as A, B or callback.")] = "",
+    state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most bindings to list.")] = 100,
 ) -> None:
     """List a tenant's bindings, oldest first."""
     with routing_client(target) as client:
-        bindings, more = _pages(client, tenant, access, number, limit)
+        which = binding_service_pb2.ListBindingsRequest(tenant_id=tenant, access_number=access, number=number)
+        if state is not None:
+            which.state = _STATES[state]
+        bindings, more = _pages(client, which, limit)
     if output.as_json:
         print_messages(bindings, unmask=output.unmask)
         return
@@ -154,18 +174,13 @@ def delete(
 
 
 def _pages(
-    client: RoutingClient, tenant: str, access: str, number: str, limit: int
+    client: RoutingClient, which: binding_service_pb2.ListBindingsRequest, limit: int
 ) -> tuple[list[binding_pb2.Binding], bool]:
     bindings: list[binding_pb2.Binding] = []
     token = ""
     while len(bindings) < limit:
-        request = binding_service_pb2.ListBindingsRequest(
-            tenant_id=tenant,
-            access_number=access,
-            number=number,
-            page_size=min(limit - len(bindings), 1000),
-            page_token=token,
-        )
+        request = binding_service_pb2.ListBindingsRequest(page_size=min(limit - len(bindings), 1000), page_token=token)
+        request.MergeFrom(which)
         page = client.caller.call(client.bindings.ListBindings, request)
         bindings.extend(page.bindings)
         token = page.next_page_token

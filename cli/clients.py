@@ -11,6 +11,7 @@ from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
+    number_pool_service_pb2_grpc,
     routing_service_pb2_grpc,
     tenant_service_pb2_grpc,
 )
@@ -79,6 +80,15 @@ class Caller:
         except grpc.RpcError as error:
             raise self._translate(error) from error
 
+    def exchange(
+        self, method: "grpc.StreamStreamMultiCallable[_Request, _Response]", requests: Iterator[_Request]
+    ) -> Iterator[_Response]:
+        """The answers to a stream of requests, as they come, without a deadline."""
+        try:
+            yield from method(requests, metadata=self.metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error) from error
+
     def _translate(self, error: grpc.RpcError) -> AxbridgeError:
         code = error.code() if isinstance(error, grpc.Call) else None
         said: list[str] = [key for key, _ in error.trailing_metadata() or ()] if isinstance(error, grpc.Call) else []
@@ -101,6 +111,7 @@ class RoutingClient:
     bindings: binding_service_pb2_grpc.BindingServiceStub
     routing: routing_service_pb2_grpc.RoutingServiceStub
     number_lists: number_list_service_pb2_grpc.NumberListServiceStub
+    pools: number_pool_service_pb2_grpc.NumberPoolServiceStub
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,7 @@ def routing_client(target: RoutingTarget) -> Iterator[RoutingClient]:
             binding_service_pb2_grpc.BindingServiceStub(channel),
             routing_service_pb2_grpc.RoutingServiceStub(channel),
             number_list_service_pb2_grpc.NumberListServiceStub(channel),
+            number_pool_service_pb2_grpc.NumberPoolServiceStub(channel),
         )
 
 

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
-from cli import bind, bindings, call_reports, calls, keys, lists, quarantine, tenant
+from cli import audit, bind, bindings, call_reports, calls, keys, lists, pool, quarantine, tenant
 from cli.errors import OneLineErrors
 from cli.explain import explain
+from cli.import_bindings import import_bindings
 from cli.migrate import migrate
 from cli.security import ApiKeyFile, Tls, TlsCaFile, TlsCertFile, TlsKeyFile, TlsServerName, security_of
+from cli.shadow_replay import shadow_replay
 from cli.simulate import simulate
+from cli.tail import tail
 from cli.up import up
+from cli.watch import watch
 
 app = typer.Typer(
     name="axbridge",
@@ -50,11 +54,17 @@ app.command()(up)
 app.command()(migrate)
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(bind.app, name="bind")
+bindings.app.command()(watch)
 app.add_typer(bindings.app, name="bindings")
+app.command("import")(import_bindings)
+app.add_typer(pool.app, name="pool")
+app.add_typer(audit.app, name="audit")
 app.add_typer(lists.app, name="lists")
 app.command()(explain)
+app.command("shadow-replay")(shadow_replay)
 calls.app.add_typer(call_reports.app)
 app.add_typer(calls.app, name="calls")
+app.command()(tail)
 app.command()(simulate)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(keys.app, name="keys")

@@ -20,6 +20,7 @@ from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.call_memory import SqlCallMemoryStore
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.number_list_store import SqlNumberListStore
+from routing_service.sql_store.transaction import Writer
 from routing_service.wiring import opened_stores
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
@@ -40,6 +41,7 @@ class Stores:
     database: Database
     lists: NumberListStore
     memory: CallMemoryStore
+    writer: Writer
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +97,7 @@ async def empty_stores(request: pytest.FixtureRequest, backend: str, database_ur
             stores.database,
             SqlNumberListStore(stores.database, stores.writer),
             SqlCallMemoryStore(stores.database),
+            stores.writer,
         )
         # Whatever a test did, nothing that it was answered was older than what it had been told.
         assert stores.stats.mismatches == 0

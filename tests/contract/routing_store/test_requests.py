@@ -80,7 +80,7 @@ async def test_what_was_refused_may_be_asked_again(stores: Stores) -> None:
 
 async def test_after_a_day_a_name_is_free_again(stores: Stores) -> None:
     clock = FakeClock(SystemClock().now())
-    bindings = SqlBindingStore(stores.database, clock=clock)
+    bindings = SqlBindingStore(stores.database, stores.writer, clock)
     await bindings.create(TENANT, lambda _: new("b1"), FIRST)
     clock.advance(timedelta(hours=23, minutes=59))
     assert (await bindings.create(TENANT, lambda _: new("b2"), FIRST)).binding_id == "b1"
