@@ -14,6 +14,7 @@ from cli.security import ApiKeyFile, Tls, TlsCaFile, TlsCertFile, TlsKeyFile, Tl
 from cli.shadow_replay import shadow_replay
 from cli.simulate import simulate
 from cli.tail import tail
+from cli.tail import tail
 from cli.up import up
 from cli.watch import watch
 
@@ -64,6 +65,7 @@ app.command()(explain)
 app.command("shadow-replay")(shadow_replay)
 calls.app.add_typer(call_reports.app)
 app.add_typer(calls.app, name="calls")
+app.command()(tail)
 app.command()(tail)
 app.command()(simulate)
 app.add_typer(quarantine.app, name="quarantine")

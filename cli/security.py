@@ -65,7 +65,8 @@ def open_way(target: str, security: ChannelSecurity) -> Way:
     ]
     if security.server_name:
         options.append(("grpc.ssl_target_name_override", security.server_name))
-    metadata = _key_metadata(target, security)
+    key = api_key_of(target, security)
+    metadata = (("authorization", f"Bearer {key}"),) if key else ()
     if security.tls is None:
         return Way(grpc.insecure_channel(resolvable(target), options=options), metadata)
     try:
@@ -75,19 +76,20 @@ def open_way(target: str, security: ChannelSecurity) -> Way:
     return Way(grpc.secure_channel(resolvable(target), channel_credentials(material), options=options), metadata)
 
 
-def _key_metadata(target: str, security: ChannelSecurity) -> tuple[tuple[str, str], ...]:
+def api_key_of(target: str, security: ChannelSecurity) -> str:
+    """The key to show to `target`; empty: none. Raises AxbridgeError when the file can't be used, or the key would go
+    in the clear."""
     path = security.api_key_file
     if path is None:
-        return ()
+        return ""
     if security.tls is None and not is_loopback(target):
         raise InvalidArgumentError("api_key_file", f"the key would go to {target} in the clear; add --tls-ca-file")
     try:
-        key = parse_api_key(path.read_text("ascii", "replace").strip())
+        return parse_api_key(path.read_text("ascii", "replace").strip()).text
     except OSError as error:
         raise InvalidArgumentError("api_key_file", f"can't read {path}: {error.strerror}") from error
     except AxbridgeError as error:
         raise InvalidArgumentError("api_key_file", f"what {path} holds is no API key") from error
-    return (("authorization", f"Bearer {key.text}"),)
 
 
 def security_of(
