@@ -17,7 +17,7 @@ from event_service.webhooks.domain import (
     Webhook,
 )
 from event_service.webhooks.http_sender import HttpRequest
-from event_service.webhooks.messages import test_message_body
+from event_service.webhooks.messages import body_of_test
 from event_service.webhooks.schedule import GONE, RetrySchedule
 from event_service.webhooks.sealing import SecretSealer
 from event_service.webhooks.signing import signature_headers
@@ -70,7 +70,7 @@ class Courier:
         """Post a test message."""
         message_id = f"test_{secrets.token_hex(16)}"
         now_us = to_microseconds(self._clock.now())
-        body = test_message_body(message_id, webhook.tenant_id, webhook.webhook_id, now_us)
+        body = body_of_test(message_id, webhook.tenant_id, webhook.webhook_id, now_us)
         posted = await self._post(webhook, message_id, body)
         return Attempt(
             webhook_id=webhook.webhook_id,

@@ -1,6 +1,8 @@
 """Messages as they are posted: JSON in the shape of CloudEvents 1.0 (structured mode)."""
 
+from dataclasses import fields
 from datetime import UTC
+from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
@@ -8,36 +10,12 @@ import orjson
 
 from common.clock import from_microseconds
 from common.protocol_codes import CallResult, EventCode, ProtocolCode
-from event_service.domain import CallRevision, call_key, event_hash
+from event_service.domain import Call, CallRevision, call_key, event_hash
 from event_service.ports import LoggedEvent
 from event_service.webhooks.domain import TEST_MESSAGE_TYPE, MessageType, WebhookMessage, message_id_of
 
-_CALL_TEXTS = (
-    "tenant_id",
-    "session_id",
-    "call_id",
-    "calling_number",
-    "access_number",
-    "called_number",
-    "translated_number",
-    "direction",
-    "binding_id",
-    "binding_revision",
-    "query_result",
-    "ring_seconds",
-    "talk_seconds",
-    "call_result",
-    "end_reason",
-    "end_reason_zh",
-    "recording_path",
-    "client_id",
-    "charge_ext",
-    "user_data",
-    "anomalies",
-    "event_count",
-    "trace_id",
-)
-_CALL_TIMES = ("started_at", "called_at", "ringing_at", "answered_at", "ended_at")
+_CALL_FIELDS = tuple(field.name for field in fields(Call))
+_TIME_SUFFIX = "_us"
 
 
 def event_message(logged: LoggedEvent) -> WebhookMessage:
@@ -95,9 +73,8 @@ def call_message(revised: CallRevision) -> WebhookMessage:
     call = revised.call
     key = call_key(call.tenant_id, call.session_id)
     message_id = message_id_of("call", key, str(revised.revision).encode())
-    data: dict[str, Any] = {name: getattr(call, name) for name in _CALL_TEXTS}
-    data |= {name: _time(getattr(call, f"{name}_us")) for name in _CALL_TIMES}
-    data |= {"state": call.state.value, "hangup_party": call.hangup_party.value, "revision": revised.revision}
+    data = dict(_shown(name, getattr(call, name)) for name in _CALL_FIELDS)
+    data["revision"] = revised.revision
     ended_at_us = call.ended_at_us if call.ended_at_us is not None else call.started_at_us
     return WebhookMessage(
         message_id=message_id,
@@ -111,7 +88,7 @@ def call_message(revised: CallRevision) -> WebhookMessage:
     )
 
 
-def test_message_body(message_id: str, tenant_id: str, webhook_id: str, now_us: int) -> bytes:
+def body_of_test(message_id: str, tenant_id: str, webhook_id: str, now_us: int) -> bytes:
     """The body of a test."""
     return _cloud_event(message_id, TEST_MESSAGE_TYPE, tenant_id, webhook_id, now_us, {"webhook_id": webhook_id})
 
@@ -131,6 +108,13 @@ def _cloud_event(
             "data": data,
         }
     )
+
+
+def _shown(name: str, value: Any) -> tuple[str, Any]:
+    """A field of a record under the name that it has in messages: `ended_at_us` is the time `ended_at`."""
+    if name.endswith(_TIME_SUFFIX):
+        return name.removesuffix(_TIME_SUFFIX), _time(value)
+    return name, value.value if isinstance(value, Enum) else value
 
 
 def _meaning(name: str, code: ProtocolCode | None) -> dict[str, str]:
