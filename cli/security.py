@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import click
 import grpc
 import typer
+
+# Typer has a click of its own, and its contexts are not those of the package of that name.
+from typer._click.globals import get_current_context
 
 from common.auth.api_keys import parse_api_key
 from common.auth.exposure import is_loopback
@@ -42,7 +44,7 @@ IN_THE_CLEAR = ChannelSecurity()
 
 def current_security() -> ChannelSecurity:
     """What the root command was told; nothing where no command is running."""
-    context = click.get_current_context(silent=True)
+    context = get_current_context(silent=True)
     told = None if context is None else context.find_root().obj
     return told if isinstance(told, ChannelSecurity) else IN_THE_CLEAR
 
