@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from common.clock import Clock
-from common.errors import AxbridgeError
+from common.errors import AxbridgeError, UnavailableError
 from common.logs import get_logger
 from common.settings_problems import make_data_directory
 from routing_service.cache.auditor import Auditor
@@ -186,8 +186,12 @@ async def _open_database(settings: RoutingServiceSettings) -> Database:
             settings.write_timeout_seconds,
         ),
     )
-    if settings.migrate_at_start == "yes" or (settings.migrate_at_start == "auto" and database.is_sqlite):
-        await migrate(database.writers)
-    else:
-        await check_schema(database.writers)
+    try:
+        if settings.migrate_at_start == "yes" or (settings.migrate_at_start == "auto" and database.is_sqlite):
+            await migrate(database.writers)
+        else:
+            await check_schema(database.writers)
+    except OSError as error:
+        # No connection at all, or no such host; SQLAlchemy's errors say by themselves what they are about.
+        raise UnavailableError(f"the database of AXBRIDGE_ROUTING_DATABASE_URL can't be reached: {error}") from error
     return database
