@@ -12,8 +12,6 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
-
 from common.clock import Clock, to_microseconds
 from common.logs import get_logger
 from routing_service.cache.breaker import Breaker
@@ -49,7 +47,6 @@ return 1
 _NOTHING = CacheAnswer(None, None)
 # A loop that was held up for a while sees its timers before the reply that has been there for long.
 _PASSES_OF_GRACE = 10
-_FAILURES = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ class RedisCache:
             missing = [scope for scope, epoch in epochs.items() if epoch is None]
             if missing:
                 epochs |= await self._new_epochs(missing)
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the store can answer
             self._failed("look_up", error)
             self._stats.unreachable += len(keys)
             return [_NOTHING] * len(keys)
@@ -132,7 +129,7 @@ class RedisCache:
             return
         try:
             replies = await self._in_time(self._reading.run(commands), self._limits.write_timeout_seconds)
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - what can't be remembered is forgotten
             self._failed("fill", error)
             self._stats.failed_fills += len(commands)
             return
@@ -213,7 +210,7 @@ class RedisCache:
     async def _write(self, what: str, commands: Sequence[tuple[Any, ...]]) -> bool:
         try:
             replies = await self._in_time(self._writing.run(commands), self._limits.write_timeout_seconds)
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, Redis was not told for certain
             self._failed(what, error)
             return False
         for reply in replies:

@@ -78,7 +78,7 @@ def _node(text: str, default_port: int) -> tuple[str, int]:
 
 
 class RedisClient(Protocol):
-    """The commands of the cache. Each is sent once: nothing is retried. Raises redis.RedisError, OSError."""
+    """The commands of the cache. Each is sent once: nothing is retried. Raises whatever the driver does."""
 
     async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
         """The values of each group of keys. A group shares a hash tag; its values are of one moment."""
@@ -132,7 +132,7 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
     known = {name: options[name] for name in connecting}
     sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known | tls)
     pool = _untyped(SentinelConnectionPool)(address.service, sentinel, max_connections=connections, **(options | tls))
-    return _SingleClient(Redis.from_pool(pool))
+    return _SingleClient(Redis.from_pool(pool), sentinel.sentinels)
 
 
 def _untyped(kind: Any) -> Any:
@@ -145,10 +145,11 @@ def _path(path: Path | None) -> str | None:
 
 
 class _SingleClient:
-    """One server: every key is on it."""
+    """One server: every key is on it. `helpers` are clients that it is found with."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: "Redis", helpers: "Sequence[Redis]" = ()) -> None:
         self._redis: Any = redis
+        self._helpers = helpers
 
     async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
         values = await self._redis.mget([name for group in groups for name in group])
@@ -169,7 +170,8 @@ class _SingleClient:
         await self._redis.ping()
 
     async def close(self) -> None:
-        await self._redis.aclose(close_connection_pool=True)
+        for each in (self._redis, *self._helpers):
+            await each.aclose(close_connection_pool=True)
 
 
 class _ClusterClient:
