@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import grpc
 import typer
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
+from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
@@ -116,11 +116,12 @@ class RoutingClient:
 
 @dataclass(frozen=True, slots=True)
 class EventsClient:
-    """The event service's two interfaces."""
+    """The event service's interfaces."""
 
     caller: Caller
     calls: call_service_pb2_grpc.CallServiceStub
     events: event_service_pb2_grpc.EventServiceStub
+    webhooks: webhook_service_pb2_grpc.WebhookServiceStub
 
 
 @contextmanager
@@ -158,4 +159,5 @@ def events_client(target: EventsTarget) -> Iterator[EventsClient]:
             caller,
             call_service_pb2_grpc.CallServiceStub(channel),
             event_service_pb2_grpc.EventServiceStub(channel),
+            webhook_service_pb2_grpc.WebhookServiceStub(channel),
         )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, bind, bindings, call_reports, calls, keys, lists, pool, quarantine, tenant
+from cli import audit, bind, bindings, call_reports, calls, keys, lists, pool, quarantine, tenant, webhooks
 from cli.errors import OneLineErrors
 from cli.explain import explain
 from cli.import_bindings import import_bindings
@@ -13,7 +13,6 @@ from cli.migrate import migrate
 from cli.security import ApiKeyFile, Tls, TlsCaFile, TlsCertFile, TlsKeyFile, TlsServerName, security_of
 from cli.shadow_replay import shadow_replay
 from cli.simulate import simulate
-from cli.tail import tail
 from cli.tail import tail
 from cli.up import up
 from cli.watch import watch
@@ -66,9 +65,9 @@ app.command("shadow-replay")(shadow_replay)
 calls.app.add_typer(call_reports.app)
 app.add_typer(calls.app, name="calls")
 app.command()(tail)
-app.command()(tail)
 app.command()(simulate)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 
 if __name__ == "__main__":
