@@ -33,8 +33,10 @@ OWN_NUMBERS = frozenset({"AccessNumber.number"})
 TEXT_FIELDS = frozenset(
     {
         "after_json",
+        "after_json",
         "anomalies",
         "answer_prompt",
+        "before_json",
         "before_json",
         "caller_prompt",
         "detail",
