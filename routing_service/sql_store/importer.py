@@ -161,13 +161,17 @@ class SqlBindingImporter:
             binding_claims.c.binding_id,
             claims.is_live(now).label("live"),
         ).select_from(
-            listed.join(binding_claims, held).join(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
+            # Outer joins, since SQLite would begin an inner one with all of the tenant's claims.
+            listed.outerjoin(binding_claims, held).outerjoin(
+                bindings, bindings.c.binding_id == binding_claims.c.binding_id
+            )
         )
         holders: dict[_Place, tuple[str, bool]] = {}
         places = sorted({place for each in drafts for place in _places(each)})
         for some in _sliced(places):
             rows = (await connection.execute(statement, {"places": json_list(some)})).all()
-            holders.update({(row.access_number, row.number): (row.binding_id, bool(row.live)) for row in rows})
+            held_places = (row for row in rows if row.binding_id is not None)
+            holders.update({(row.access_number, row.number): (row.binding_id, bool(row.live)) for row in held_places})
         return holders
 
 
