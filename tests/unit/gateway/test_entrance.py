@@ -10,7 +10,8 @@ from gateway.platform_access import generate_token, token_hash
 from tests.unit.gateway.conftest import Reply, Served, Setup
 
 OURS, OTHERS = "100001", "100002"
-TOKENS = {OURS: generate_token(), OTHERS: generate_token()}
+# Not made at random: tests are named by them, and every process of a test run must find the same ones.
+TOKENS = {OURS: "A" * 43, OTHERS: "B" * 43}
 PLATFORM, STRANGER = "203.0.113.9", "198.51.100.1"
 
 

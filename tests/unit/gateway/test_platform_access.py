@@ -8,7 +8,8 @@ from common.errors import InvalidArgumentError
 from gateway.platform_access import PlatformAccess, Sender, generate_token, parse_access, token_digest, token_hash
 
 INSIDE, OUTSIDE = ipaddress.ip_address("203.0.113.9"), ipaddress.ip_address("198.51.100.1")
-TOKEN, OTHER_TOKEN = generate_token(), generate_token()
+# Not made at random: tests are named by them, and every process of a test run must find the same ones.
+TOKEN, OTHER_TOKEN = "A" * 43, "B" * 43
 
 
 def sender(token: str | None = None, address: str | None = None) -> Sender:
