@@ -25,7 +25,11 @@ demo: $(VENV)/.runtime ## Install, start the three services, play real calls, sh
 	$(BIN)/python -m cli.demo
 
 test: $(VENV)/.dev ## Install and run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contract
+	$(BIN)/python -m pytest tests/e2e
+
+bench: $(VENV)/.dev ## Measure queries beside bare HTTP and a handwritten service (needs wrk)
+	$(BIN)/python -m tests.bench.queries --json docs/performance/queries.json
 
 check: lint types imports protos-check docs-check ## Lint, types, import rules, freshness of what is generated
 
