@@ -173,10 +173,11 @@ def _event_line(stored: call_service.StoredEvent, *, unmask: bool) -> Text:
 
 def _call_line(call: call_pb2.Call, *, unmask: bool) -> Text:
     a, b = person(call.calling_number, unmask=unmask), person(call.called_number, unmask=unmask)
+    people = " → ".join(number for number in (a, call.access_number, b) if number)
     talk = f", {call.talk_seconds} s of talk" if call.talk_seconds else ""
     return Text.assemble(
         ("call over    ", "dim"),
         f" {printable(call.session_id)}  ",
         (state_word(call), "bold green"),
-        printable(f"  {a} → {call.access_number} → {b}{talk}, {call.end_reason}, revision {call.revision}"),
+        printable(f"  {people}{talk}, {call.end_reason}, revision {call.revision}"),
     )
