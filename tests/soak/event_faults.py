@@ -1,0 +1,184 @@
+"""Whether an acknowledged event is ever lost: `python -m tests.soak.event_faults [--events N] [--mutant]`.
+
+The simulated platform plays calls in XML and JSON while the event service, the gateway and PostgreSQL are killed with
+SIGKILL, one by one and all at once. Then what got a 200 is compared with the log, with what a webhook's endpoint got
+and with what a subscriber got. With `--mutant` PostgreSQL answers commits before they are written, and the same
+comparison has to find losses. The exit code is 1 when a run does not show what it should.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.soak.event_judge import LogRow, Verdict, disordered, judge_log, unseen
+from tests.soak.event_readers import Endpoint, Seen, Subscriber
+from tests.soak.event_world import EVENTS, GATEWAY, POSTGRES, Kill, World, keep_killing, open_world
+
+EVERYTHING = (EVENTS, GATEWAY, POSTGRES)
+DECK = ((EVENTS,), (GATEWAY,), (POSTGRES,), (EVENTS,), (GATEWAY,), (POSTGRES,), EVERYTHING)
+LOOK_SECONDS = 0.2
+LOAD_END_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """How much to play and to break. It ends when both numbers are reached."""
+
+    events: int
+    kills: int
+    pauses: tuple[float, float] = (3.0, 8.0)
+    seed: int = 1
+    mutant: bool = False
+    # Readers that get nothing new for so long have got all they will.
+    patience_seconds: float = 60.0
+
+
+@dataclass
+class Outcome:
+    """What a run came to. Readers are empty in a mutant run: a log that forgets confuses them, and nobody asks how."""
+
+    seed: int
+    acknowledged: int
+    load_seconds: float
+    kills: list[Kill]
+    verdict: Verdict
+    unseen: dict[str, int] = field(default_factory=dict)
+    disordered: dict[str, int] = field(default_factory=dict)
+    repetitions: dict[str, int] = field(default_factory=dict)
+    drain_seconds: float = 0.0
+    load_report: str = ""
+
+    @property
+    def clean(self) -> bool:
+        return self.verdict.clean and not any(self.unseen.values()) and not any(self.disordered.values())
+
+    def lines(self) -> list[str]:
+        """The outcome for people."""
+        recoveries: dict[str, list[float]] = defaultdict(list)
+        for each in self.kills:
+            recoveries[each.victim].append(each.recovery_seconds)
+        verdict = self.verdict
+        return [
+            f"seed {self.seed}: {self.acknowledged:,} events acknowledged in {self.load_seconds:.0f} s "
+            f"({self.acknowledged / self.load_seconds:,.0f}/s, outages included), {len(self.kills)} kills",
+            f"missing {verdict.missing}, twice {verdict.doubled}, out of order {verdict.out_of_order}, "
+            f"partitions with gaps {len(verdict.broken_partitions)}",
+            *(
+                f"{reader}: {count} never seen, {self.disordered[reader]} out of order, "
+                f"{self.repetitions[reader]:,} seen again"
+                for reader, count in self.unseen.items()
+            ),
+            f"readers had everything {self.drain_seconds:.0f} s after the load's end",
+            *(
+                f"kill -9 of {victim}: {len(seconds)}, recovery {min(seconds):.1f} to {max(seconds):.1f} s, "
+                f"median {sorted(seconds)[len(seconds) // 2]:.1f} s"
+                for victim, seconds in sorted(recoveries.items())
+            ),
+            *verdict.examples[:10],
+        ]
+
+
+async def carry_out(run: Run, directory: Path) -> Outcome:
+    """Start everything, play, break, wait for the readers, judge, stop everything."""
+    async with AsyncExitStack() as resources:
+        world = await open_world(directory, careless=run.mutant)
+        resources.callback(world.postgres.stop)
+        await asyncio.to_thread(world.stack.__enter__)
+        resources.push(world.stack.__exit__)
+        world.stack.add_tenant()
+        world.stack.bind_axb()
+        readers: dict[str, Seen] = {}
+        if not run.mutant:
+            endpoint = await resources.enter_async_context(Endpoint())
+            await endpoint.register(world.stack.events.address)
+            subscriber = await resources.enter_async_context(Subscriber(world.stack.events.address))
+            readers = {"webhook": endpoint.seen, "subscriber": subscriber.seen}
+        acknowledged, load_seconds = await _play_and_kill(run, world)
+        ended = time.monotonic()
+        log, heads = await world.read_log()
+        await _let_readers_finish(log, readers, run.patience_seconds)
+        if not run.mutant:
+            subscriber.check()
+        outcome = Outcome(
+            run.seed, acknowledged, load_seconds, world.kills, judge_log(world.acknowledged(), log, heads)
+        )
+        outcome.drain_seconds = time.monotonic() - ended
+        outcome.load_report = (directory / "load.log").read_text(encoding="utf-8")
+        for name, seen in readers.items():
+            outcome.unseen[name] = len(unseen(log, seen.first))
+            outcome.disordered[name] = disordered(log, seen.first)
+            outcome.repetitions[name] = seen.repetitions
+    return outcome
+
+
+async def _play_and_kill(run: Run, world: World) -> tuple[int, float]:
+    """How many events were acknowledged, and in what time."""
+    deck = ((POSTGRES,),) if run.mutant else DECK
+    load = world.start_load(run.seed)
+    began = time.monotonic()
+    stop = asyncio.Event()
+    killing = asyncio.create_task(keep_killing(world, deck, random.Random(run.seed), run.pauses, stop))
+    try:
+        while _lines(world.ack_path) < run.events or len(world.kills) < run.kills:
+            await asyncio.sleep(LOOK_SECONDS)
+            assert load.running, load.log()
+            if killing.done():
+                break
+        stop.set()
+        await killing
+        await asyncio.to_thread(load.terminate, LOAD_END_SECONDS)
+    finally:
+        if load.running:
+            load.kill()
+    return len(world.acknowledged()), time.monotonic() - began
+
+
+async def _let_readers_finish(log: list[LogRow], readers: dict[str, Seen], patience_seconds: float) -> None:
+    """Return when all readers have got all of the log, or nothing new for a while."""
+    names = {row.name for row in log}
+    count, changed_at = -1, time.monotonic()
+    while any(names - seen.first.keys() for seen in readers.values()):
+        now = sum(len(seen.first) for seen in readers.values())
+        if now != count:
+            count, changed_at = now, time.monotonic()
+        if time.monotonic() - changed_at > patience_seconds:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000, help="fewest events that are to be acknowledged")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random choices")
+    parser.add_argument("--mutant", action="store_true", help="only the run that has to find losses")
+    options = parser.parse_args()
+    mutant = Run(events=min(options.events, 3000), kills=3, pauses=(2.0, 4.0), seed=options.seed, mutant=True)
+    runs = [mutant] if options.mutant else [mutant, Run(options.events, kills=len(DECK), seed=options.seed)]
+    failed = False
+    for run in runs:
+        with tempfile.TemporaryDirectory() as temporary:
+            outcome = asyncio.run(carry_out(run, Path(temporary)))
+        print("== mutant" if run.mutant else "== as it is", *outcome.lines(), sep="\n   ", flush=True)
+        failed |= outcome.verdict.missing == 0 if run.mutant else not outcome.clean
+        if not run.mutant:
+            print(outcome.load_report)
+    print("FAILED" if failed else "passed")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
