@@ -6,6 +6,7 @@ connections whose next request has begun to arrive, and the new ones, stand in a
 """
 
 import asyncio
+import resource
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +21,24 @@ from gateway.log_throttle import LogThrottle
 _log = get_logger(__name__)
 SWEEP_SECONDS = 0.5
 TLS_HANDSHAKE_SECONDS = 10.0
+# What is open beside the platform's connections: the services', Redis', files, what libraries keep.
+_OTHER_FILES = 256
+
+
+def raise_file_limit(max_connections: int) -> int:
+    """Let this process have so many connections; how many it can have. A system that allows fewer is named in the log.
+
+    Beyond its limit a process accepts nothing at all for a while, good clients included.
+    """
+    wanted = max_connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return max_connections
+    _log.warning("the system allows fewer connections", allowed=soft - _OTHER_FILES, wanted=max_connections)
+    return max(1, soft - _OTHER_FILES)
 
 
 class Connections:

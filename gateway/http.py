@@ -11,7 +11,7 @@ from aiohttp import web
 
 from common.clock import SystemClock
 from gateway.codec import MAX_BODY_BYTES
-from gateway.connections import Connections, WatchedSite
+from gateway.connections import Connections, WatchedSite, raise_file_limit
 from gateway.entrance import TOKEN_IN_PATH
 from gateway.handlers import CallHandler, HealthHandler
 
@@ -84,7 +84,7 @@ async def running_http(app: web.Application, options: HttpOptions) -> AsyncItera
     )
     await runner.setup()
     host, _, port = options.listen.rpartition(":")
-    connections = Connections(options.header_timeout_seconds, options.max_connections, SystemClock())
+    connections = Connections(options.header_timeout_seconds, raise_file_limit(options.max_connections), SystemClock())
     sweeping = asyncio.create_task(connections.keep_sweeping())
     try:
         address = (host.strip("[]"), int(port))
