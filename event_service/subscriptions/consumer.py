@@ -30,7 +30,7 @@ class ConsumerRules:
 
     lease_seconds: float = 5.0
     heartbeat_seconds: float = 3.0
-    stall_seconds: float = 60.0
+    stall_seconds: float = 30.0
     age_seconds: float = 55.0
 
     @property

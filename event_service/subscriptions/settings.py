@@ -23,5 +23,5 @@ class SubscriptionSettings(BaseSettings):
         default=3.0, gt=0, description="How often a stream with nothing to deliver shows a sign of life."
     )
     subscriptions_stall_seconds: float = Field(
-        default=60.0, gt=0, description="A consumer that acknowledges nothing for so long is cut."
+        default=30.0, gt=0, description="A consumer that acknowledges nothing for so long is cut."
     )
