@@ -38,9 +38,7 @@ class NumberListService:
         self._clock = clock
         self._new_entry_id = new_entry_id
 
-    async def create(
-        self, tenant_id: str, terms: NumberListTerms, origin: WriteOrigin = NO_ORIGIN
-    ) -> NumberListEntry:
+    async def create(self, tenant_id: str, terms: NumberListTerms, origin: WriteOrigin = NO_ORIGIN) -> NumberListEntry:
         """Store a new entry. Raises InvalidArgumentError, and what NumberListStore.create raises."""
         check_tenant_id(tenant_id, "entry.tenant_id")
         checked_request_id(origin.request_id)

@@ -28,9 +28,12 @@ async def check_display_numbers(
     if current is not None:
         kept = display_numbers(current)
         shown = {number: field for number, field in shown.items() if number not in kept}
-    if not shown or (
-        await locked_tenant(connection, binding.tenant_id, for_change=False)
-    ).settings.foreign_display_numbers_allowed:
+    if (
+        not shown
+        or (
+            await locked_tenant(connection, binding.tenant_id, for_change=False)
+        ).settings.foreign_display_numbers_allowed
+    ):
         return
     for number in await foreign_numbers(connection, binding.tenant_id, shown):
         raise foreign_display_number(shown[number])
