@@ -29,6 +29,7 @@ from event_service.migrate import check_schema, migrate
 from event_service.ports import Patience
 from event_service.repeating import repeating
 from event_service.reports import CallReporting
+from event_service.retention import Retention
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.settings import EventServiceSettings
@@ -36,12 +37,15 @@ from event_service.sql_calls import SqlCallReader
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from event_service.sql_reports import SqlCallReports
+from event_service.sql_retention import SqlRetention
 from event_service.sql_upkeep import SqlCallUpkeep
 from event_service.subscriptions.hub import AnnouncedLog
 from event_service.subscriptions.runner import running_subscriptions
 from event_service.subscriptions.servicer import SERVICE_NAME as SUBSCRIPTION_SERVICE_NAME
+from event_service.subscriptions.sql_schema import subscription_cursors
 from event_service.webhooks.runner import WebhookSurroundings, running_webhooks
 from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
+from event_service.webhooks.sql_schema import webhook_cursors
 
 MEBIBYTE = 1024 * 1024
 
@@ -79,6 +83,12 @@ async def serve(settings: EventServiceSettings) -> int:
         await stack.enter_async_context(
             repeating("giving up calls without an end", closer.close_overdue, settings.unterminated_check_seconds)
         )
+        if settings.retention_days:
+            old_calls = SqlRetention(engine, (webhook_cursors, subscription_cursors))
+            retention = Retention(old_calls, clock, settings.retention_days)
+            await stack.enter_async_context(
+                repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)
+            )
         surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
         webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 

@@ -57,6 +57,13 @@ class EventServiceSettings(GrpcGuardSettings, WebhookSettings, SubscriptionSetti
     quarantine_max_mebibytes: int = Field(
         default=64, ge=1, description="Most MiB of bodies in the quarantine, likewise."
     )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days that a call is kept after its last change, its events with it; 0: for ever. "
+        "What a webhook or a subscription has not got yet stays longer.",
+    )
+    retention_check_seconds: float = Field(default=3600.0, gt=0, description="How often old calls are dropped.")
     default_talk_seconds: int = Field(
         default=14_400,
         ge=60,

@@ -130,6 +130,8 @@ calls = Table(
 )
 # Calls that are not over are few: whoever gives up the overdue ones walks along their states.
 Index("calls_state", calls.c.state, calls.c.started_at_us)
+# Retention walks along this one.
+Index("calls_updated", calls.c.updated_at_us, calls.c.call_key)
 # Each list query walks one of these from its newest end.
 Index("calls_started", calls.c.tenant_id, calls.c.started_at_us, calls.c.call_key)
 Index("calls_calling", calls.c.tenant_id, calls.c.calling_number, calls.c.started_at_us, calls.c.call_key)
@@ -151,6 +153,7 @@ call_changes = Table(
     PrimaryKeyConstraint("partition_id", "change_offset", name="call_changes_pkey"),
 )
 Index("call_changes_stored_day", call_changes.c.stored_day)
+Index("call_changes_call", call_changes.c.call_key)
 
 # Messages that belong to no call that could be named.
 quarantine = Table(
