@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from axbridge.routing.v1 import binding_pb2, binding_service_pb2, tenant_pb2, tenant_service_pb2
 from axbridge.routing.v1.binding_service_pb2_grpc import BindingServiceStub
+from axbridge.routing.v1.number_list_service_pb2_grpc import NumberListServiceStub
 from axbridge.routing.v1.number_pool_service_pb2_grpc import NumberPoolServiceStub
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceStub
 from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceStub
@@ -23,6 +24,7 @@ from tests.unit.routing_service.builders import TENANT, FakeClock
 if TYPE_CHECKING:
     # Known to the type checker only.
     from axbridge.routing.v1.binding_service_pb2_grpc import BindingServiceAsyncStub
+    from axbridge.routing.v1.number_list_service_pb2_grpc import NumberListServiceAsyncStub
     from axbridge.routing.v1.number_pool_service_pb2_grpc import NumberPoolServiceAsyncStub
     from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceAsyncStub
     from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
@@ -40,6 +42,7 @@ class Client:
     pools: "NumberPoolServiceAsyncStub"
     clock: FakeClock
     database: Database
+    lists: "NumberListServiceAsyncStub"
 
     async def add_tenant(self, tenant_id: str = TENANT, **fields: object) -> tenant_pb2.Tenant:
         message = tenant_pb2.Tenant(tenant_id=tenant_id, **fields)  # type: ignore[arg-type]
@@ -82,6 +85,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
                 NumberPoolServiceStub(channel),
                 clock,
                 stores.database,
+                NumberListServiceStub(channel),
             )
             stores.bell.close()
             await channel.close()
