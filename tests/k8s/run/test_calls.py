@@ -78,3 +78,17 @@ def test_every_pod_is_replaced_under_load(cluster: Cluster, tmp_path: Path) -> N
     assert lost == []
     assert count >= report["acknowledged"]
     print(f"{len(new)} pods replaced one after the other under {report['calls']} calls: 0 failed, {count} events kept")
+
+
+def test_a_pod_of_the_version_before_starts_on_a_later_schema(cluster: Cluster) -> None:
+    # As in the middle of an upgrade, or after a roll back: the schema is ahead of the code.
+    tables = {"routing": "routing_schema_version", "events": "events_schema_version"}
+    (postgres,) = cluster.pods_of("axbridge-postgres")
+    for database, table in tables.items():
+        current = cluster.psql(postgres, database, f"SELECT version_num FROM {table}").strip()
+        cluster.psql(postgres, database, f"UPDATE {table} SET version_num = 'v9999_later'")
+        try:
+            (pod,) = cluster.start(f"axbridge-{database}")
+        finally:
+            cluster.psql(postgres, database, f"UPDATE {table} SET version_num = '{current}'")
+        cluster.stop(pod)

@@ -168,6 +168,13 @@ class Cluster:
     def log(self, pod: PodPlan) -> str:
         return logs_of(pod.container_name)
 
+    def psql(self, postgres: PodPlan, database: str, statement: str) -> str:
+        """What a statement in the dev PostgreSQL answers, unadorned."""
+        command = ("psql", "--host=/tmp", "--username=axbridge", f"--dbname={database}", "--no-psqlrc")
+        password = self._objects.secret_value("axbridge-postgres", "password")
+        words = ("exec", "--env", f"PGPASSWORD={password}", postgres.container_name, *command)
+        return podman(*words, "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--command={statement}")
+
     def received_bytes(self, pod: PodPlan) -> int:
         """What came in over the pod's network so far."""
         lines = podman("exec", pod.container_name, "cat", "/proc/net/dev").splitlines()
