@@ -53,19 +53,24 @@ class ImportService:
         if options.dry_run:
             # Nothing is stored, so there is nothing to remember either.
             origin = replace(origin, request_id="")
+        tenant = await self._tenants.get(options.tenant_id)
+        if tenant is None:
+            raise no_such_tenant(options.tenant_id)
         taken: dict[tuple[str, str], str] = {}
         part = 0
         async for some in _in_chunks(rows, options.atomic):
             chunk = ImportChunk(self._clock.now(), options.atomic, options.dry_run, part, taken)
-            yield await self._store(options, some, chunk, origin)
+            yield await self._store(options, tenant, some, chunk, origin)
             part += 1
 
     async def _store(
-        self, options: ImportOptions, rows: Sequence[ImportRow], chunk: ImportChunk, origin: WriteOrigin
+        self,
+        options: ImportOptions,
+        tenant: Tenant,
+        rows: Sequence[ImportRow],
+        chunk: ImportChunk,
+        origin: WriteOrigin,
     ) -> Sequence[ImportOutcome]:
-        tenant = await self._tenants.get(options.tenant_id)
-        if tenant is None:
-            raise no_such_tenant(options.tenant_id)
         ids = [self._new_binding_id() for _ in rows]
         checked: list[ImportDraft | ImportOutcome] = []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -76,7 +81,7 @@ class ImportService:
         def make(present: Tenant) -> Drafts:
             if present.revision == tenant.revision and present.settings == tenant.settings:
                 return checked
-            # Somebody changed the tenant just now.
+            # Somebody changed the tenant since the import began.
             return [self._draft(row, binding_id, present, chunk) for row, binding_id in zip(rows, ids, strict=True)]
 
         if origin.request_id:

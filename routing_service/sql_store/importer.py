@@ -31,7 +31,8 @@ from routing_service.sql_store.transaction import Transaction, UncachedWriter, W
 
 # Rows by one statement: each ends well before its time limit.
 _ROWS_AT_ONCE = 1000
-# A whole atomic import is one transaction.
+# Of a thousand rows, and of a whole atomic import: on a busy machine they take longer than a write usually may.
+CHUNK_TIMEOUT_SECONDS = 20.0
 ATOMIC_TIMEOUT_SECONDS = 60.0
 _NOT_STORED = "another row was refused, and all rows or none are stored"
 
@@ -69,7 +70,7 @@ class SqlBindingImporter:
             )
 
         try:
-            timeout = ATOMIC_TIMEOUT_SECONDS if chunk.atomic else None
+            timeout = ATOMIC_TIMEOUT_SECONDS if chunk.atomic else CHUNK_TIMEOUT_SECONDS
             return await self._writer.write(tenant_id, once_only, timeout)
         except _NothingStoredError as error:
             return error.outcomes
