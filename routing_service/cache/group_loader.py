@@ -37,6 +37,11 @@ class _Group(Generic[Key, Value]):
     values: "asyncio.Future[Mapping[Key, Value] | ReadError]"
     leases: dict[Key, Lease | None] = field(default_factory=dict)
 
+    @property
+    def known_leases(self) -> dict[Key, Lease]:
+        """The leases of those keys that have one."""
+        return {key: lease for key, lease in self.leases.items() if lease is not None}
+
 
 class GroupLoader(Generic[Key, Value]):
     """Loads values by key.
@@ -119,22 +124,21 @@ class GroupLoader(Generic[Key, Value]):
         while self._waiting and self._breaker.is_open:
             self._waiting.popleft().values.set_result(UnavailableError("the store has not answered lately"))
         while self._waiting and len(self._running) < self._limits.concurrent:
-            task = asyncio.create_task(self._run(self._waiting.popleft()))
+            group = self._waiting.popleft()
+            self._under_lease.update({(key, lease.epoch): group for key, lease in group.known_leases.items()})
+            task = asyncio.create_task(self._run(group))
             self._running.add(task)
             task.add_done_callback(self._ended)
 
     async def _run(self, group: _Group[Key, Value]) -> None:
-        leases = {key: lease for key, lease in group.leases.items() if lease is not None}
-        under_lease = [(key, lease.epoch) for key, lease in leases.items()]
-        self._under_lease.update(dict.fromkeys(under_lease, group))
         self._stats.load_statements += 1
         values = await self._values(group)
-        for each in under_lease:
-            if self._under_lease.get(each) is group:
-                del self._under_lease[each]
+        for key, lease in group.known_leases.items():
+            if self._under_lease.get((key, lease.epoch)) is group:
+                del self._under_lease[key, lease.epoch]
         group.values.set_result(values)
         if not isinstance(values, Exception):
-            self._loaded(values, leases)
+            self._loaded(values, group.known_leases)
 
     async def _values(self, group: _Group[Key, Value]) -> Mapping[Key, Value] | ReadError:
         try:
