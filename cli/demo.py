@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.clients import EVENTS_VARIABLE, ROUTING_VARIABLE, EventsTarget, events_client
+from cli.demo_subscriber import DemoSubscriber
 from cli.main import app
 from cli.output import stdout_console
 from cli.stack import Stack, StackOptions, running_stack
@@ -29,6 +30,8 @@ A, B, OWNER = "13800001111", "13900001111", "13700001111"
 OTHER_A, OTHER_B = "13800002222", "13900002222"
 CALLS = 140
 LADDER_RUN = "ladder"
+LIVE_RUN = "live"
+SUBSCRIBER_SECONDS = 30.0
 LINE_LIMIT = 400
 
 XML_QUERY = f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -100,6 +103,7 @@ class Demo:
 
         with tempfile.TemporaryDirectory() as scratch:
             await self._play_calls(Path(scratch) / "acknowledged.jsonl")
+        await self._subscribe()
         self._title("One of these calls, from its own messages")
         await self._axbridge("calls", "show", f"{LADDER_RUN}-000000", "--tenant", TENANT)
         await self._axbridge("calls", "list", "--tenant", TENANT, "--limit", "8")
@@ -116,6 +120,28 @@ class Demo:
         await self._axbridge("simulate", *both, *many, *faults)
         found = await asyncio.to_thread(self._count_stored, ack_file)
         self._console.print(f"looked for every event that got a 200: {found} of {found} are in the log, each once")
+
+    async def _subscribe(self) -> None:
+        self._title("A subscriber follows a call live, is disconnected in the middle, and misses nothing")
+        session_id = f"{LIVE_RUN}-000000"
+        subscriber = DemoSubscriber(
+            self._stack.events, TENANT, session_id, lambda text: self._console.print(text, soft_wrap=True)
+        )
+        await subscriber.create()
+        one = ("--calls", "1", "--scenario", "answered", "--plain", "--time-scale", "0.01", "--seed", "12")
+        numbers = ("--tenant", TENANT, "--access", ACCESS, "--caller", A, "--expect-callee", B)
+        playing = asyncio.create_task(self._axbridge("simulate", *numbers, *one, "--run-id", LIVE_RUN))
+        try:
+            async with asyncio.timeout(SUBSCRIBER_SECONDS):
+                await subscriber.follow_until_cut()
+                await subscriber.resume()
+        except TimeoutError as error:
+            raise DemoFailedError(f"the subscriber got {subscriber.received} and then nothing more") from error
+        finally:
+            await playing
+        stored = await asyncio.to_thread(self._stored_sequence, session_id)
+        self._check(set(subscriber.received) == set(stored), f"all {len(stored)} events of the call were delivered")
+        self._check(subscriber.final_state == "completed", "and its record when it was over")
 
     async def _unbind(self) -> None:
         self._title("The pair is unbound: the very next query does not find it any more")
@@ -185,6 +211,12 @@ class Demo:
                 if sorted(item.event.seq for item in stored) != sorted(sequence):
                     raise DemoFailedError(f"the events of call {session_id} are not in the log, each once")
         return sum(map(len, acknowledged.values()))
+
+    def _stored_sequence(self, session_id: str) -> list[str]:
+        """The `seq` of each event of a call in the log."""
+        with events_client(EventsTarget(self._stack.events)) as client:
+            request = call_service_pb2.ListCallEventsRequest(tenant_id=TENANT, session_id=session_id)
+            return [item.event.seq for item in client.caller.call(client.calls.ListCallEvents, request).events]
 
 
 def _invoke(arguments: tuple[str, ...]) -> int:
