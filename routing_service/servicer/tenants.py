@@ -20,7 +20,9 @@ class TenantServicer(TenantServiceServicer):
     async def CreateTenant(
         self, request: tenant_service_pb2.CreateTenantRequest, context: Any
     ) -> tenant_service_pb2.CreateTenantResponse:
-        tenant = await self._service.create(request.tenant.tenant_id, settings_from_proto(request.tenant), origin_of(request))
+        tenant = await self._service.create(
+            request.tenant.tenant_id, settings_from_proto(request.tenant), origin_of(request)
+        )
         return tenant_service_pb2.CreateTenantResponse(tenant=tenant_to_proto(tenant))
 
     async def GetTenant(

@@ -79,6 +79,9 @@ class SqlBindingImporter:
         self, transaction: Transaction, tenant: Tenant, drafts: Drafts, chunk: ImportChunk, origin: WriteOrigin
     ) -> Sequence[ImportOutcome]:
         connection, tenant_id = transaction.connection, tenant.tenant_id
+        if not self._is_sqlite:
+            # A plan that was made while the tables were small would go on reading all of them while they grow.
+            await connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
         wanted = [each for each in drafts if isinstance(each, ImportDraft)]
         numbers = sorted({each.binding.terms.access_number for each in wanted})
         await self._lock(connection, tenant_id, numbers)
