@@ -1,7 +1,7 @@
 """Two tenants, every operation in any order, and a simple model beside it: nobody sees or changes another's rows."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -57,8 +57,8 @@ TENANTS, PLACES, PEOPLE = (TENANT, OTHER_TENANT), (X, X2), (A, B, C, D)
 tenants, places, people = (st.sampled_from(each) for each in (TENANTS, PLACES, PEOPLE))
 two_people = st.permutations(PEOPLE).map(lambda order: (order[0], order[1]))
 all_terms = st.one_of(
-    st.builds(lambda pair, x: axb(*pair, x), two_people, places),
-    st.builds(lambda pair, x: axyb(*pair, x), two_people, places),
+    st.builds(lambda pair, x: axb(pair[0], pair[1], x), two_people, places),
+    st.builds(lambda pair, x: axyb(pair[0], pair[1], x), two_people, places),
     st.builds(ax, people, places),
     st.builds(lambda owner, x: axe(owner, "8001", x, callback_to_last_caller=True), people, places),
     st.builds(
@@ -128,7 +128,7 @@ class Model:
         return Candidates(bool(there), mine, list_entries=entries)
 
 
-def machine(services: Services) -> Callable[[], RuleBasedStateMachine]:
+def machine(services: Services) -> type[RuleBasedStateMachine]:
     class Isolation(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
@@ -295,7 +295,7 @@ def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service
 
 
 def test_no_tenant_sees_or_changes_anothers_rows(services: Services) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine(services),
         settings=settings(
             max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

@@ -42,7 +42,7 @@ class FakeStore:
     async def store(self, groups: Sequence[GroupCall], owners: Sequence[OwnerCall], now: datetime) -> None:
         if self.unavailable:
             raise UnavailableError("no")
-        calls = [*groups, *owners]
+        calls: list[GroupCall | OwnerCall] = [*groups, *owners]
         if any(each.binding_id in self.gone for each in calls):
             raise AbortedError("gone")
         self.writes.append(calls)

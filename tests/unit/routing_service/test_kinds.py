@@ -53,7 +53,7 @@ from tests.unit.routing_service.builders import (
 S, N = ResultCode.SUCCESS, ResultCode.NO_BINDING
 FORTH, BACK, IN, OUT = CallDirection
 E = "+8613500001111"
-CALLS_BACK = {"callback_to_last_caller": True}
+CALLS_BACK: dict[str, Any] = {"callback_to_last_caller": True}
 OPEN = WeeklySchedule("UTC", (WeeklyHours((1,), 0, 1440),))
 CLOSED = WeeklySchedule("UTC", (WeeklyHours((2,), 0, 1440),))
 HOLIDAY = replace(OPEN, holidays=frozenset({date(2026, 5, 4)}))
