@@ -106,7 +106,7 @@ def other(path: str, schema: dict[str, Any]) -> Any:
             "extraVolumes": [{"name": "other", "emptyDir": {}}],
             "extraVolumeMounts": [{"name": "tmp", "mountPath": "/other"}],
             "tolerations": [{"key": "other", "operator": "Exists"}],
-        }[name]
+        }.get(name, ["192.0.2.0/24"])
     if "object" in kinds:
         return {"nodeAffinity": {}} if name == "affinity" else {"example.com/other": "1"}
     return "321m" if isinstance(default, str) and default[:1].isdigit() else "other"
