@@ -142,6 +142,7 @@ def test_every_value_has_a_default_and_every_default_is_in_the_schema() -> None:
     assert {path for path in given - set(LEAVES) if not any(leaf.startswith(f"{path}.") for leaf in LEAVES)} == set()
 
 
+@pytest.mark.timeout(600)
 def test_every_value_changes_what_is_rendered(baselines: list[tuple[dict[str, Any], str]]) -> None:
     def has_effect(item: tuple[str, dict[str, Any]]) -> str | None:
         path, schema = item
