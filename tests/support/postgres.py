@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.processes import ChildProcess, free_port, psutil_group
+from tests.support.processes import ChildProcess, as_user, free_port
 
 START_SECONDS = 30.0
 
@@ -41,22 +41,22 @@ class PostgresServer:
             shutil.chown(self.data_directory, self._user)
             _open_path_to(self.data_directory)
         subprocess.run(
-            [
-                str(self._bin / "initdb"),
-                f"--pgdata={self.data_directory}",
-                "--username=axbridge",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-instructions",
-                # The directory is thrown away; what a killed server must keep is decided by its own fsync setting.
-                "--no-sync",
-            ],
+            as_user(
+                [
+                    str(self._bin / "initdb"),
+                    f"--pgdata={self.data_directory}",
+                    "--username=axbridge",
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "--no-instructions",
+                    # The directory is thrown away; what a killed server must keep is decided by its own fsync setting.
+                    "--no-sync",
+                ],
+                self._user,
+            ),
             check=True,
             capture_output=True,
-            user=self._user,
-            group=psutil_group(self._user),
-            extra_groups=[] if self._user else None,
             cwd="/",
         )
 
@@ -73,6 +73,9 @@ class PostgresServer:
     def start(self) -> None:
         """Start (or start again after a kill, on the same port) and wait until it answers. Raises TimeoutError."""
         (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+        if self._user is not None:
+            # Again at each start: every pytest that begins closes the directory that they all share.
+            _open_path_to(self.data_directory)
         options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         self._child = ChildProcess(
             [str(self._bin / "postgres"), "-D", str(self.data_directory), "-p", str(self.port), *options],
@@ -82,7 +85,8 @@ class PostgresServer:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if not self.child.running or time.monotonic() > deadline:
-                raise TimeoutError(f"PostgreSQL did not start:\n{self.child.log()}")
+                state = "is still starting" if self.child.running else f"ended with {self.child.process.returncode}"
+                raise TimeoutError(f"PostgreSQL {state}:\n{self.child.log()[-3000:]}")
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -31,14 +32,11 @@ class ChildProcess:
         self.log_path = log_path
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                as_user(command, user),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                user=user,
-                group=psutil_group(user),
-                extra_groups=[] if user else None,
                 cwd="/" if user else None,
                 start_new_session=True,
             )
@@ -94,10 +92,22 @@ class ChildProcess:
                 continue
 
 
-def psutil_group(user: str | None) -> int | None:
-    """The primary group of a user that a child is started as, None to keep our own."""
+def as_user(command: list[str], user: str | None) -> list[str]:
+    """A command that runs `command` as another user, in the same process; `command` itself when there is none.
+
+    Not by subprocess's own `user`: with that it forks instead of vforking, and gRPC's handlers of a fork crash the
+    child now and then when channels are open.
+    """
     if user is None:
-        return None
+        return command
     import pwd
 
-    return pwd.getpwnam(user).pw_gid
+    entry = pwd.getpwnam(user)
+    switch = "import os, sys; os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[2]))"
+    return [
+        sys.executable,
+        "-ISc",
+        f"{switch}; os.execv(sys.argv[3], sys.argv[3:])",
+        *(str(entry.pw_gid), str(entry.pw_uid)),
+        *command,
+    ]
