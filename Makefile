@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PACKAGES := gateway routing_service event_service common simulator cli axbridge_client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports protos protos-check docs docs-check lock clean
+.PHONY: help demo test soak check lint types imports protos protos-check docs docs-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,10 @@ demo: $(VENV)/.runtime ## Install, start the three services, play real calls, sh
 test: $(VENV)/.dev ## Install and run the whole test suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contract
 	$(BIN)/python -m pytest tests/e2e
+
+soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is never late, no event is lost
+	$(BIN)/python -m tests.soak.unbinding
+	$(BIN)/python -m tests.soak.event_faults
 
 bench: $(VENV)/.dev ## Measure queries beside bare HTTP and a handwritten service (needs wrk)
 	$(BIN)/python -m tests.bench.queries --json docs/performance/queries.json
