@@ -114,6 +114,13 @@ class CandidateSource(Protocol):
 class BindingHistory(Protocol):
     """What was bound in the past."""
 
+    async def tenant_at(self, tenant_id: str, moment: datetime) -> Tenant | None:
+        """The tenant with the settings of `moment`, None where there is and was none of this id.
+
+        Of a time before the tenant was added its first settings count.
+        """
+        ...
+
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         """What a query for this key would have been decided from at `moment`.
 

@@ -128,7 +128,7 @@ class RoutingService:
     async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
         """What `resolve_batch` answers, with every rule that was considered, now or at another time.
 
-        For a time in the past the bindings of that time count, with the tenant's present settings and lists, and no
+        For a time in the past the bindings and the tenant's settings of that time count, with the present lists, and no
         earlier calls: whoever is put first in a group by those, or called back, is not known any more. Raises
         NotFoundError for an unknown tenant, UnavailableError when the store can't be read.
         """
@@ -140,6 +140,8 @@ class RoutingService:
             raise tenant
         now = self._clock.now()
         moment = now if at is None else at
+        if moment < now:
+            tenant = await self._history.tenant_at(incoming.tenant_id, moment) or tenant
         query = _normal_query(incoming, tenant.settings.default_region)
         candidates = await self._candidates_of(query, moment if moment < now else None)
         trace: Trace = [ConsideredRule("tenant", "", RuleOutcome.PASSED, "the tenant is known")]

@@ -17,7 +17,14 @@ from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidate
 from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.tenant import Tenant
 from routing_service.ports import Known, ReadError
-from routing_service.sql_schema import access_numbers, binding_claims, binding_history, bindings, tenants
+from routing_service.sql_schema import (
+    access_numbers,
+    binding_claims,
+    binding_history,
+    bindings,
+    tenant_history,
+    tenants,
+)
 from routing_service.sql_store.caller_lists import CallerLists, is_listed
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.json_lists import element, list_elements
@@ -113,6 +120,21 @@ class SqlCandidateSource:
         if isinstance(candidates_found, BaseException):
             raise candidates_found
         return Known(tenants_found, candidates_found)
+
+    async def tenant_at(self, tenant_id: str, moment: datetime) -> Tenant | None:
+        then = (
+            sa.select(*(tenant_history.c[column.name] for column in tenants.c))
+            .where(tenant_history.c.tenant_id == tenant_id, tenant_history.c.ended_at_us > to_microseconds(moment))
+            .order_by(tenant_history.c.ended_at_us)
+            .limit(1)
+        )
+        now = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
+
+        async def work(connection: AsyncConnection) -> sa.Row[Any] | None:
+            return (await connection.execute(then)).first() or (await connection.execute(now)).first()
+
+        row = await self._database.read(work)
+        return None if row is None else read_tenant(row)
 
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         at = to_microseconds(moment)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -90,6 +91,17 @@ async def test_an_update_is_read_at_once(stores: Stores) -> None:
     assert changed == Tenant(TENANT, FULL_SETTINGS, 2)
     assert await stores.tenants.get(TENANT) == changed
     assert await stores.source.tenants([TENANT]) == {TENANT: changed}
+
+
+async def test_the_settings_of_the_past_are_known(stores: Stores) -> None:
+    before = await stores.tenants.get(TENANT)
+    changed = await stores.tenants.update(
+        TENANT, lambda current, _: replace(current, settings=FULL_SETTINGS, revision=2), with_profiles=False
+    )
+
+    assert await stores.history.tenant_at(TENANT, datetime(2000, 1, 1, tzinfo=UTC)) == before
+    assert await stores.history.tenant_at(TENANT, datetime.now(UTC) + timedelta(days=1)) == changed
+    assert await stores.history.tenant_at("nobody", NOW) is None
 
 
 async def test_an_update_that_is_refused_changes_nothing(stores: Stores) -> None:

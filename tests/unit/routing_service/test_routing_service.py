@@ -69,6 +69,9 @@ class FakeSource:
     async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
         return Known(await self.tenants(tenant_ids), await self.candidates(keys) if keys else {})
 
+    async def tenant_at(self, tenant_id: str, moment: datetime) -> Tenant | None:
+        return None
+
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         return self._known(key, self.past)
 
