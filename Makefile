@@ -65,6 +65,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies again and rewrite both lock files
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra build -c requirements-dev.lock -o requirements.lock pyproject.toml
 
 include tools/k8s/targets.mk
+include tools/supply_chain/targets.mk
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
