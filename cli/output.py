@@ -125,7 +125,9 @@ def is_access_number(number: str, access_number: str) -> bool:
 
 
 # Half a number or half an id is of no use to anybody; sentences may wrap.
-_WHOLE_COLUMNS = frozenset({"started", "received", "sid", "A", "X", "B", "state", "binding", "access", "calls"})
+_WHOLE_COLUMNS = frozenset(
+    {"started", "received", "sid", "A", "X", "B", "state", "binding", "access", "calls", "message", "webhook"}
+)
 
 
 def person(number: str, *, unmask: bool) -> str:

@@ -70,15 +70,12 @@ def _status_facts(status: webhook_pb2.WebhookStatus) -> dict[str, str]:
 
 def attempts_table(attempts: Sequence[webhook_pb2.WebhookAttempt]) -> Table:
     """A list of attempts."""
-    listing = table(
-        "Attempts", ["started", "message", "type", ("attempt", "right"), ("took", "right"), "outcome", "answer"]
-    )
+    listing = table("Attempts", ["started", "message", ("attempt", "right"), ("took", "right"), "outcome", "answer"])
     for attempt in attempts:
         add_row(
             listing,
             local_time(attempt.started_at),
             attempt.message_id,
-            attempt.message_type,
             str(attempt.attempt),
             f"{attempt.took_ms} ms",
             _outcome(attempt),
@@ -114,9 +111,7 @@ def dead_letters_table(letters: Sequence[webhook_pb2.WebhookDeadLetter]) -> Tabl
             listing,
             str(letter.delivery_id),
             letter.message_id,
-            letter.message_type,
             letter.session_id,
-            local_time(letter.queued_at),
             local_time(letter.died_at),
             str(letter.attempts),
             letter.reason,

@@ -11,6 +11,7 @@ SECOND_US = 1_000_000
 DEFAULT_DELAYS_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 # Many messages that failed together must not come back together.
 JITTER = 0.1
+_LEAST_LIFETIME_SECONDS = 5
 # What an endpoint can ask for; more is cut down to this.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 GONE = 410
@@ -29,9 +30,9 @@ class RetrySchedule:
 
     @property
     def lifetime_us(self) -> int:
-        """From queueing a message until an attempt that fails is the last one, whatever held it up: the longest that
-        the delays can take, and a minute."""
-        return int((sum(self.delays_seconds) * (1 + JITTER) + 60) * SECOND_US)
+        """From queueing a message until an attempt that fails is the last one, whatever held it up: the delays at their
+        longest, and as much again for waiting one's turn."""
+        return int((sum(self.delays_seconds) * (1 + 2 * JITTER) + _LEAST_LIFETIME_SECONDS) * SECOND_US)
 
     def next_attempt_us(self, attempt: int, now_us: int, result: HttpResult) -> int | None:
         """When to try again after attempt number `attempt` failed; None: never.

@@ -35,7 +35,7 @@ def test_each_delay_varies_by_a_tenth(random: float, delay: int) -> None:
 
 def test_the_lifetime_leaves_room_for_the_longest_delays() -> None:
     longest = sum(DEFAULT_DELAYS_SECONDS) * 1.1 * SECOND_US
-    assert longest < schedule().lifetime_us < longest + 3600 * SECOND_US
+    assert longest < schedule().lifetime_us < 91 * 3600 * SECOND_US
 
 
 @pytest.mark.parametrize(
