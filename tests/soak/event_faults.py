@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,9 @@ class Run:
     events: int
     kills: int
     pauses: tuple[float, float] = (3.0, 8.0)
+    deck: Sequence[Sequence[str]] = DECK
     seed: int = 1
+    # A mutant run only kills PostgreSQL, which does not keep what it has committed.
     mutant: bool = False
     # Readers that get nothing new for so long have got all they will.
     patience_seconds: float = 60.0
@@ -120,7 +123,7 @@ async def carry_out(run: Run, directory: Path) -> Outcome:
 
 async def _play_and_kill(run: Run, world: World) -> tuple[int, float]:
     """How many events were acknowledged, and in what time."""
-    deck = ((POSTGRES,),) if run.mutant else DECK
+    deck = ((POSTGRES,),) if run.mutant else run.deck
     load = world.start_load(run.seed)
     began = time.monotonic()
     stop = asyncio.Event()

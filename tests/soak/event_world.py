@@ -119,6 +119,8 @@ async def kill(world: World, victims: Sequence[str]) -> None:
         killed.append(world.postgres.child)
     began = time.monotonic()
     for child in killed:
+        # Stopped first, so that nobody lives on for a moment after the first one's death and writes something down.
+        child.freeze()
         await asyncio.to_thread(child.kill)
     # The event service does not start without its database.
     if POSTGRES in victims:
