@@ -1,5 +1,5 @@
-"""The comparison of the fault runs (tests.soak.event_faults) finds what is wrong: the losses of a PostgreSQL that answers
-before it has written, and every kind of disorder."""
+"""The comparison of the fault runs (tests.soak.event_faults) finds what is wrong: the losses of a PostgreSQL that
+answers before it has written, and every kind of disorder."""
 
 import tempfile
 from collections.abc import Iterator
