@@ -1,29 +1,10 @@
-"""The comparison of the fault runs (tests.soak.event_faults) finds what is wrong: the losses of a PostgreSQL that
-answers before it has written, and every kind of disorder."""
-
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+"""The judge of the fault runs (tests.soak.event_faults) finds what is wrong: losses, repetitions and every disorder."""
 
 import pytest
 
-from tests.soak.event_faults import Run, carry_out
 from tests.soak.event_judge import EventName, LogRow, disordered, judge_log, unseen
 
 FIRST, SECOND, OTHER = (EventName("s1", "c1", str(seq), code) for seq, code in ((2, "15"), (3, "16"), (4, "31")))
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """Not pytest's own: each pytest that begins closes that to the user who runs PostgreSQL, also while it recovers."""
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
-
-
-@pytest.mark.timeout(300)
-async def test_the_comparison_finds_the_losses_of_a_careless_database(directory: Path) -> None:
-    outcome = await carry_out(Run(events=200, kills=1, pauses=(2.0, 3.0), seed=4, mutant=True), directory)
-    assert outcome.verdict.missing > 0, "\n".join(outcome.lines())
 
 
 def test_the_judge_accepts_what_is_right() -> None:
