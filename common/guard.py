@@ -69,7 +69,10 @@ async def running_guard(
             rate_limit(settings.tenant_writes_per_second),
             settings.tenant_streams,
         )
-        limiter = RpcLimiter(await stack.enter_async_context(running_limiter(settings.limits_redis_url, clock)), limits)
+        shared = await stack.enter_async_context(
+            running_limiter(settings.limits_redis_url, settings.limits_redis_password_file, clock)
+        )
+        limiter = RpcLimiter(shared, limits)
         if credentials is not None:
             await stack.enter_async_context(following(credentials))
         interceptor = AccessInterceptor(requirements, _current(credentials), limiter, clock)
@@ -82,13 +85,20 @@ def rate_limit(per_second: float) -> RateLimit | None:
 
 
 @asynccontextmanager
-async def running_limiter(redis_url: str, clock: Clock) -> AsyncIterator[RateLimiter]:
-    """A limiter that replicas share through Redis, or this process' own for an empty URL."""
+async def running_limiter(redis_url: str, password_file: Path | None, clock: Clock) -> AsyncIterator[RateLimiter]:
+    """A limiter that replicas share through Redis, or this process' own for an empty URL.
+
+    Raises OSError when the password can't be read, InvalidArgumentError for a URL that is none.
+    """
     if not redis_url:
         yield LocalRateLimiter(clock)
         return
-    async with open_shared_limiter(redis_url, clock) as limiter:
+    async with open_shared_limiter(redis_url, clock, password=_password(password_file)) as limiter:
         yield limiter
+
+
+def _password(file: Path | None) -> str | None:
+    return None if file is None else file.read_text(encoding="utf-8").strip()
 
 
 def _current(credentials: ReloadedFile[Credentials] | None) -> Callable[[], Credentials] | None:

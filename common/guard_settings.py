@@ -54,6 +54,9 @@ class GrpcGuardSettings(BaseSettings):
         repr=False,
         description="Redis through which replicas share these limits; empty: each replica counts for itself.",
     )
+    limits_redis_password_file: Path | None = Field(
+        default=None, description="File with that Redis' password, instead of one in the URL."
+    )
 
     @property
     def tls_files(self) -> TlsFiles | None:

@@ -68,6 +68,9 @@ class GatewaySettings(BaseSettings):
         repr=False,
         description="Redis through which gateways share these limits; empty: each one counts for itself.",
     )
+    limits_redis_password_file: Path | None = Field(
+        default=None, description="File with that Redis' password, instead of one in the URL."
+    )
     query_budget_seconds: float = Field(
         default=1.0,
         gt=0,

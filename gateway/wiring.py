@@ -52,7 +52,9 @@ async def running_guards(settings: GatewaySettings, clock: Clock) -> AsyncIterat
         followed.append(tls)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(following(*followed))
-        limiter = await stack.enter_async_context(running_limiter(settings.limits_redis_url, clock))
+        limiter = await stack.enter_async_context(
+            running_limiter(settings.limits_redis_url, settings.limits_redis_password_file, clock)
+        )
         proxies = TrustedProxies(parse_network(text, "trusted_proxies") for text in settings.trusted_proxies)
         limits = EntranceLimits(
             settings.body_timeout_seconds,

@@ -33,10 +33,8 @@ OWN_NUMBERS = frozenset({"AccessNumber.number"})
 TEXT_FIELDS = frozenset(
     {
         "after_json",
-        "after_json",
         "anomalies",
         "answer_prompt",
-        "before_json",
         "before_json",
         "caller_prompt",
         "detail",
@@ -92,7 +90,7 @@ def _redactions(field: FieldDescriptor) -> list[_Redaction]:
         if field.is_repeated:
             return [lambda message: _each(getattr(message, name))]
         return [lambda message: _redact(getattr(message, name)) if message.HasField(name) else None]
-    if f"{field.containing_type.name}.{name}" in OWN_NUMBERS:
+    if field.containing_type is not None and f"{field.containing_type.name}.{name}" in OWN_NUMBERS:
         return []
     if name in RAW_FIELDS:
         return [lambda message: message.ClearField(name)]

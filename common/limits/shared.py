@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from common.clock import Clock
+from common.errors import InvalidArgumentError
 from common.limits.token_bucket import MAX_BUCKETS, LocalRateLimiter, RateLimit
 from common.logs import get_logger
 
@@ -159,19 +160,27 @@ def _chunk(limit: RateLimit) -> int:
 
 @asynccontextmanager
 async def open_shared_limiter(
-    redis_url: str, clock: Clock, timeout_seconds: float = REDIS_TIMEOUT_SECONDS
+    redis_url: str, clock: Clock, timeout_seconds: float = REDIS_TIMEOUT_SECONDS, password: str | None = None
 ) -> AsyncIterator[SharedRateLimiter]:
-    """A limiter over `redis://…`, `rediss://…`. Redis need not be there."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        redis_url,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        # The library would try ten times over five seconds; here the next call is the next attempt.
-        retry=Retry(NoBackoff(), 0),
-        max_connections=8,
-        decode_responses=False,
-    )
+    """A limiter over `redis://…`, `rediss://…`, one server. Redis need not be there. `password` replaces the URL's.
+
+    Raises InvalidArgumentError for another kind of URL.
+    """
+    credentials = {} if password is None else {"password": password}
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            redis_url,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            # The library would try ten times over five seconds; here the next call is the next attempt.
+            retry=Retry(NoBackoff(), 0),
+            max_connections=8,
+            decode_responses=False,
+            **credentials,
+        )
+    except ValueError as error:
+        raise InvalidArgumentError("limits_redis_url", str(error)) from error
     client = redis.asyncio.Redis.from_pool(pool)
     script = client.register_script(TAKE_SCRIPT)
 

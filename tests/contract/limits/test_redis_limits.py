@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from common.clock import SystemClock
+from common.errors import InvalidArgumentError
 from common.limits.shared import REDIS_TIMEOUT_SECONDS, open_shared_limiter
 from common.limits.token_bucket import RateLimit
 from tests.support.redis import RedisServer
@@ -69,5 +71,24 @@ async def test_a_redis_that_hangs_costs_a_moment_and_no_call(tmp_path: Path) -> 
                 while limiter.is_degraded:
                     await limiter.allow("t", RateLimit.of(1000))
                     await asyncio.sleep(0.05)
+    finally:
+        server.stop()
+
+
+async def test_a_password_from_a_file_and_a_url_that_is_none(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    with redis.Redis(port=server.port) as client:
+        client.config_set("requirepass", "opensesame")
+    try:
+        async with open_shared_limiter(server.url, SystemClock(), PATIENT, password="opensesame") as limiter:
+            assert await limiter.allow("t", RateLimit.of(10))
+            assert not limiter.is_degraded
+        async with open_shared_limiter(server.url, SystemClock(), PATIENT, password="wrong") as limiter:
+            assert await limiter.allow("t", RateLimit.of(10))
+            assert limiter.is_degraded
+        with pytest.raises(InvalidArgumentError, match="limits_redis_url"):
+            async with open_shared_limiter("http://nowhere", SystemClock()):
+                pass
     finally:
         server.stop()
