@@ -61,7 +61,10 @@ class BindingService:
         self._new_binding_id = new_binding_id
 
     async def create(self, tenant_id: str, terms: BindingTerms, origin: WriteOrigin = NO_ORIGIN) -> Binding:
-        """Store a new binding, once for each request that is named. Raises InvalidArgumentError, and what BindingStore.create raises."""
+        """Store a new binding, once for each request that is named.
+
+        Raises InvalidArgumentError, and what BindingStore.create raises.
+        """
         check_tenant_id(tenant_id, "binding.tenant_id")
         binding_id = self._new_binding_id()
         now = self._clock.now()
