@@ -28,6 +28,8 @@ class CacheStats:
     loads: int = 0
     load_statements: int = 0
     joined_loads: int = 0
+    # Of the loaded keys, those that were read again before they ran out.
+    refreshes: int = 0
     failed_loads: int = 0
     # Writes by how they ended: the cache was told, or its entries were waited out.
     invalidations: int = 0

@@ -41,7 +41,8 @@ class CachedCandidateSource:
     """CandidateSource on a cache and the source behind it.
 
     What is remembered is never older than its lease, and its time begins with the lease: so it ends soon enough even
-    where a load took its time.
+    where a load took its time. What is asked for in the second half of its time is read again meanwhile: so what is
+    asked for often never runs out while the store answers, and has some time left when it no longer does.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class CachedCandidateSource:
         self._auditor = auditor
         self._limits = limits
         self._stats = stats
+        self._refresh_below_us = int(limits.ttl_seconds * 500_000)
         self._filling: set[asyncio.Task[None]] = set()
         breaker = Breaker("store", self._probe)
         self._breaker = breaker
@@ -72,12 +74,17 @@ class CachedCandidateSource:
         candidates: dict[RouteKey, Candidates | ReadError] = {}
         unknown_ids: dict[str, Lease | None] = {}
         unknown_routes: dict[RouteKey, Lease | None] = {}
+        ageing_ids: dict[str, Lease] = {}
+        ageing_routes: dict[RouteKey, Lease] = {}
         for tenant_id, answer in zip(ids, answers, strict=False):
             try:
-                tenants[tenant_id] = read_tenant_document(_document(answer))
+                tenant = tenants[tenant_id] = read_tenant_document(_document(answer))
             except ValueError as error:
                 self._note_unreadable(answer, error)
                 unknown_ids[tenant_id] = answer.lease
+            else:
+                if tenant is not None and answer.lease is not None and answer.remaining_us < self._refresh_below_us:
+                    ageing_ids[tenant_id] = answer.lease
         for route, answer in zip(routes, answers[len(ids) :], strict=True):
             try:
                 found = candidates[route] = read_candidates(_document(answer))
@@ -86,6 +93,10 @@ class CachedCandidateSource:
                 unknown_routes[route] = answer.lease
             else:
                 self._auditor.offer(route, found, answer.lease)
+                if found.bindings and answer.lease is not None and answer.remaining_us < self._refresh_below_us:
+                    ageing_routes[route] = answer.lease
+        self._tenants.refresh(ageing_ids)
+        self._candidates.refresh(ageing_routes)
         if unknown_ids or unknown_routes:
             loaded_tenants, loaded_candidates = await asyncio.gather(
                 self._tenants.load(unknown_ids), self._candidates.load(unknown_routes)

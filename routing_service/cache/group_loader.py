@@ -99,6 +99,16 @@ class GroupLoader(Generic[Key, Value]):
                 found[key] = values_or_error if isinstance(values_or_error, Exception) else values_or_error[key]
         return found
 
+    def refresh(self, wanted: Mapping[Key, Lease]) -> None:
+        """Load these keys as well, while nobody waits for them; where there is enough to do already, don't."""
+        if self._waiting or self._breaker.is_open:
+            return
+        for key, lease in wanted.items():
+            if (key, lease.epoch) not in self._under_lease:
+                self._stats.refreshes += 1
+                self._queued(key, lease)
+        self._start_groups()
+
     async def close(self) -> None:
         """Wait for the loads that are going on."""
         self._waiting.clear()

@@ -34,10 +34,14 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class CacheAnswer:
-    """What the cache says about a key: a document that holds now, or nothing, with a lease where it may be filled."""
+    """What the cache says about a key: a document that holds now, or nothing, with a lease where it may be filled.
+
+    `remaining_us` is how much longer a document holds, unless something is written.
+    """
 
     document: bytes | None
     lease: Lease | None
+    remaining_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

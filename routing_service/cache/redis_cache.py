@@ -187,7 +187,7 @@ class RedisCache:
             stats.from_the_future += 1
         else:
             stats.hits += 1
-            return CacheAnswer(document, lease)
+            return CacheAnswer(document, lease, int(fields[1]) - now_us)
         return CacheAnswer(None, lease)
 
     async def _new_epochs(self, scopes: Sequence[CacheScope]) -> dict[CacheScope, bytes | None]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.soak.history import Report
@@ -53,17 +52,17 @@ ALL_FAULTS: Sequence[Fault] = (redis_killed, redis_frozen, replica_killed, repli
 
 
 async def keep_breaking(
-    replicas: Replicas, faults: Sequence[Fault], rng: random.Random, report: Report, stop_at: float
+    replicas: Replicas, faults: Sequence[Fault], rng: random.Random, report: Report, goes_on: Callable[[], bool]
 ) -> None:
     """One fault after the other, with some peace in between, each one to its end."""
-    while time.monotonic() < stop_at:
+    while goes_on():
         await asyncio.sleep(rng.uniform(0.5, 2.5))
         report.faults[await rng.choice(faults)(replicas, rng)] += 1
 
 
-async def keep_restarting(replicas: Replicas, report: Report, stop_at: float) -> None:
+async def keep_restarting(replicas: Replicas, report: Report, goes_on: Callable[[], bool]) -> None:
     """Start replicas again that die by themselves."""
-    while time.monotonic() < stop_at:
+    while goes_on():
         await asyncio.sleep(0.2)
         for service in replicas.services:
             if service.name == DYING and not service.child.running:

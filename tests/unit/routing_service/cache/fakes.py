@@ -61,7 +61,7 @@ class MemoryCache:
         entry = self.documents.get(key)
         if entry is None or entry.lease.epoch != lease.epoch or entry.expires_at_us <= now_us:
             return CacheAnswer(None, lease)
-        return CacheAnswer(entry.document, lease)
+        return CacheAnswer(entry.document, lease, entry.expires_at_us - now_us)
 
 
 @dataclass

@@ -69,11 +69,47 @@ async def test_a_batch_asks_the_store_once_for_what_is_missing(bench: Bench) -> 
 @pytest.mark.parametrize(("key", "lives"), [(KEY, 5.0), (UNBOUND, 1.0), (RouteKey(OTHER_TENANT, X, A), 1.0)])
 async def test_nothing_is_remembered_for_less_long_than_something(bench: Bench, key: RouteKey, lives: float) -> None:
     await bench.ask(key)
+    remembered = dict(bench.cache.documents)
     bench.clock.advance(timedelta(seconds=lives - 0.001))
     assert (await bench.ask(key)).source is DecisionSource.CACHE
+    # Without the refresh that this has brought about.
+    bench.cache.documents = remembered
     bench.clock.advance(timedelta(seconds=0.001))
 
     assert (await bench.ask(key)).source is DecisionSource.STORE
+
+
+async def test_what_is_asked_for_often_never_runs_out(bench: Bench) -> None:
+    await bench.source.look_up([TENANT], [KEY])
+    for _ in range(20):
+        bench.clock.advance(timedelta(seconds=2.4))
+        known = await bench.source.look_up([TENANT], [KEY])
+        await bench.source.close()
+        assert known.candidates[KEY] == Candidates(True, BOUND.bindings, DecisionSource.CACHE)
+
+    assert len(bench.store.candidate_reads) == len(bench.store.tenant_reads) == 11
+
+
+async def test_a_refresh_is_void_after_a_write_as_well(bench: Bench) -> None:
+    await bench.ask()
+    bench.clock.advance(timedelta(seconds=3))
+    bench.store.gate = asyncio.Event()
+    await bench.source.candidates([KEY])
+    while len(bench.store.candidate_reads) < 2:
+        await asyncio.sleep(0)
+    del bench.store.bound[KEY]
+    await bench.cache.lift([SCOPE], "w1")
+    bench.store.gate.set()
+
+    assert (await bench.ask()).bindings == ()
+
+
+async def test_what_is_not_there_is_not_refreshed(bench: Bench) -> None:
+    await bench.ask(UNBOUND)
+    bench.clock.advance(timedelta(seconds=0.9))
+    await bench.ask(UNBOUND)
+
+    assert len(bench.store.candidate_reads) == 1
 
 
 async def test_an_absent_tenant_is_remembered_too(bench: Bench) -> None:
