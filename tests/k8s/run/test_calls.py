@@ -27,7 +27,7 @@ def shares(cluster: Cluster, before: dict[str, int], pods: list[PodPlan]) -> dic
 def test_a_thousand_calls_from_outside(cluster: Cluster, tmp_path: Path) -> None:
     routing = cluster.pods_of("axbridge-routing")
     before = {pod.name: cluster.received_bytes(pod) for pod in routing}
-    with Simulation(gateway_of(cluster), "thousand", tmp_path, calls=CALLS, rate=40) as simulation:
+    with Simulation(gateway_of(cluster), "thousand", tmp_path, calls=CALLS, rate=25) as simulation:
         report = simulation.wait(180)
     assert report["broken_rules"] == {}, report["examples"]
     assert (report["calls"], report["passed"]) == (CALLS, True)
