@@ -62,8 +62,15 @@ async def serve(settings: EventServiceSettings) -> int:
         subscriptions = await stack.enter_async_context(
             running_subscriptions(settings, settings.effective_database_url, settings.max_connection_age_seconds, clock)
         )
+        surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
+        webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
+
+        def announce_commit() -> None:
+            subscriptions.hub.wake()
+            webhooks.wake()
+
         committer = GroupCommitter(
-            AnnouncedLog(SqlEventLog(engine, clock, partition_count), subscriptions.hub.wake),
+            AnnouncedLog(SqlEventLog(engine, clock, partition_count), announce_commit),
             GroupLimits(
                 max_queued_items=settings.max_queued_events,
                 max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
@@ -89,13 +96,11 @@ async def serve(settings: EventServiceSettings) -> int:
             await stack.enter_async_context(
                 repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)
             )
-        surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
-        webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 
         def add_servicers(server: grpc.aio.Server) -> None:
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
             call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
-            webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks, server)
+            webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks.servicer, server)
             subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions.servicer, server)
 
         await stack.enter_async_context(committer.running())

@@ -15,6 +15,8 @@ _MAX_EVENTS = 256
 _MAX_CHANGES = 256
 # Partitions in one transaction.
 _MAX_PARTITIONS = 16
+# While nobody wants messages, positions need not keep up, only not hold up the log's retention.
+_IDLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Feeder:
         self._clock = clock
         self._owner = owner
         self._lifetime_us = lifetime_us
+        self._idle_until = 0.0
 
     async def step(self) -> bool:
         """Queue what there is of some partitions. Whether anything was moved on: then there may be more."""
@@ -52,6 +55,8 @@ class Feeder:
         positions = list(await self._feed.positions(self._owner, now_us))[:_MAX_PARTITIONS]
         if not positions:
             return False
+        if not await self._feed.has_subscribers():
+            return await self._pass_over(positions, now_us)
         # Webhooks are looked for after events were read: one that was there before an event is seen with it.
         reads = [await self._read(position) for position in positions]
         tenants = {message.tenant_id for read in reads for message in read.messages}
@@ -59,6 +64,15 @@ class Feeder:
         steps = [self._step_of(read, subscribers) for read in reads]
         moved = await self._feed.commit(steps, self._owner, now_us, now_us + self._lifetime_us)
         return bool(moved)
+
+    async def _pass_over(self, positions: Sequence[FeedPosition], now_us: int) -> bool:
+        """Move positions on to where the log was before it was found that nobody wants messages."""
+        if self._clock.monotonic() < self._idle_until:
+            return False
+        steps = [FeedStep(each, each.log_head, each.change_head, ()) for each in positions]
+        await self._feed.commit(steps, self._owner, now_us, now_us)
+        self._idle_until = self._clock.monotonic() + _IDLE_SECONDS
+        return False
 
     def _step_of(self, read: _Read, subscribers: Sequence[Webhook]) -> FeedStep:
         deliveries = [delivery for message in read.messages for delivery in wanted(subscribers, message)]

@@ -131,6 +131,10 @@ class DeliveryFeed(Protocol):
         """The partitions that have something to queue and are leased to nobody else than `owner`."""
         ...
 
+    async def has_subscribers(self) -> bool:
+        """Whether there is any webhook that takes new messages."""
+        ...
+
     async def subscribers(self, tenant_ids: Collection[str]) -> Sequence[Webhook]:
         """The webhooks of these tenants that take new messages: enabled or paused."""
         ...

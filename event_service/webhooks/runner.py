@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -37,6 +37,8 @@ from event_service.webhooks.urls import UrlPolicy, parse_ports
 
 PURGE_SECONDS = 10.0
 PURGE_ROWS = 1000
+# Under load events gather for this long, so that one transaction queues many.
+GATHER_SECONDS = 0.02
 # Pauses of a circuit grow up to this many times the first.
 _MAX_OPEN_FACTOR = 20
 _HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
@@ -51,11 +53,19 @@ class WebhookSurroundings:
     drain_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class RunningWebhooks:
+    """The webhooks' API, and what tells the deliverer that something was committed."""
+
+    servicer: WebhookServicer
+    wake: Callable[[], None]
+
+
 @asynccontextmanager
 async def running_webhooks(
     settings: WebhookSettings, surroundings: WebhookSurroundings, clock: Clock
-) -> AsyncIterator[WebhookServicer]:
-    """The webhooks' API, and while the context is open their delivery, where this replica is to deliver.
+) -> AsyncIterator[RunningWebhooks]:
+    """The webhooks, and while the context is open their delivery, where this replica is to deliver.
 
     Raises InvalidArgumentError and FailedPreconditionError for settings that are wrong, UnavailableError.
     """
@@ -81,6 +91,7 @@ async def running_webhooks(
         deliveries = DeliveryService(webhooks, SqlDeliveryDesk(database), courier, rules, clock)
         feed = SqlDeliveryFeed(database)
         await feed.prepare()
+        pace = Pace(settings.webhooks_poll_seconds)
         if settings.webhooks_deliver:
             sources = _sources(engine, clock, surroundings.partition_count)
             owner = secrets.token_hex(8)
@@ -97,9 +108,9 @@ async def running_webhooks(
                 ),
             )
             await stack.enter_async_context(dispatcher.running())
-            await stack.enter_async_context(_feeding(feeder, dispatcher, settings.webhooks_poll_seconds))
+            await stack.enter_async_context(_feeding(feeder, dispatcher, pace))
             await stack.enter_async_context(_purging(SqlPurger(database), _bounds(settings), clock))
-        yield WebhookServicer(webhooks, deliveries)
+        yield RunningWebhooks(WebhookServicer(webhooks, deliveries), pace.wake)
 
 
 def _sources(engine: AsyncEngine, clock: Clock, partition_count: int) -> FeedSources:
@@ -120,14 +131,14 @@ def _bounds(settings: WebhookSettings) -> PurgeBounds:
 
 
 @asynccontextmanager
-async def _feeding(feeder: Feeder, dispatcher: Dispatcher, poll_seconds: float) -> AsyncIterator[None]:
+async def _feeding(feeder: Feeder, dispatcher: Dispatcher, pace: Pace) -> AsyncIterator[None]:
     async def step() -> bool:
         moved = await feeder.step()
         if moved:
             dispatcher.wake()
+            await asyncio.sleep(GATHER_SECONDS)
         return moved
 
-    pace = Pace(poll_seconds)
     task = asyncio.create_task(keep_stepping("queue webhook messages", step, pace))
     try:
         yield

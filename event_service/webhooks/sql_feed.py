@@ -18,6 +18,7 @@ from event_service.webhooks.sql_schema import webhook_cursors, webhook_deliverie
 # How long a partition stays with whoever took it. Short, since a dead replica's wait this long; it is not prolonged, so
 # that all replicas get their turn.
 LEASE_US = 10_000_000
+_TAKING = (WebhookState.ENABLED.value, WebhookState.PAUSED.value)
 _UPDATE_CURSOR = update(webhook_cursors).where(webhook_cursors.c.partition_id == bindparam("at_partition"))
 
 
@@ -65,11 +66,18 @@ class SqlDeliveryFeed:
 
         return await self._database.read(work)
 
+    async def has_subscribers(self) -> bool:
+        query = select(webhooks.c.webhook_id).where(webhooks.c.state.in_(_TAKING)).limit(1)
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(query)).first() is not None
+
+        return await self._database.read(work)
+
     async def subscribers(self, tenant_ids: Collection[str]) -> Sequence[Webhook]:
-        taking = (WebhookState.ENABLED.value, WebhookState.PAUSED.value)
         query = (
             select(webhooks)
-            .where(webhooks.c.tenant_id.in_(sorted(tenant_ids)), webhooks.c.state.in_(taking))
+            .where(webhooks.c.tenant_id.in_(sorted(tenant_ids)), webhooks.c.state.in_(_TAKING))
             .order_by(webhooks.c.webhook_id)
         )
 

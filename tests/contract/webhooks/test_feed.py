@@ -79,6 +79,28 @@ async def test_what_was_there_before_the_first_start_is_not_sent(database_url: s
         assert await queued(stores) == [("new", "call.event", "15")]
 
 
+async def test_while_nobody_wants_messages_positions_move_now_and_then_and_the_log_is_not_read(stores: Stores) -> None:
+    assert not await stores.feed.has_subscribers()
+    await stores.add_webhook("off", state=WebhookState.DISABLED)
+    assert not await stores.feed.has_subscribers()
+    mine = feeder(replace(stores, log=NoLog()))  # type: ignore[arg-type]
+    await stores.append(event("s1", "15"))
+    assert not await mine.step()
+    assert await stores.feed.positions("one", stores.now_us) == []
+    await stores.append(event("s1", "16"))
+    assert not await mine.step()
+    assert len(await stores.feed.positions("one", stores.now_us)) == 1
+    # Whoever comes now gets what comes from now on; what was left lying may come as well.
+    await stores.add_webhook()
+    await stores.append(event("s1", "31"))
+    await feed_all(feeder(stores))
+    assert [code for _, _, code in await queued(stores)] == ["16", "31"]
+
+
+class NoLog:
+    """Nobody may read this."""
+
+
 async def test_only_what_a_webhook_wants_is_queued_for_it(stores: Stores) -> None:
     await stores.add_webhook("all")
     await stores.add_webhook("codes", event_codes=frozenset({"22"}))
