@@ -52,7 +52,9 @@ class ReloadedFile(Generic[T]):
             self.current = self._load()
         except (AxbridgeError, OSError) as error:
             self.problem = f"{self._name}: {error}"
-            _log.error("a changed file can't be used, the last good one stays in force", file=self._name, detail=error)
+            _log.error(
+                "a changed file can't be used, the last good one stays in force", file=self._name, detail=str(error)
+            )
             return False
         self.problem = ""
         _log.info("read again", file=self._name)

@@ -130,7 +130,7 @@ def _logging_failure(load: Callable[[], None]) -> Callable[[], None]:
             load()
         except (ssl.SSLError, OSError) as error:
             # The files were checked a moment ago, so they changed again: the next look finds that.
-            _log.error("a new certificate can't be used", detail=error)
+            _log.error("a new certificate can't be used", detail=str(error))
 
     return load_or_log
 

@@ -15,7 +15,13 @@ from gateway.forwarded import parse_network
 class GatewaySettings(BaseSettings):
     """Settings of `python -m gateway`; each is the environment variable AXBRIDGE_GATEWAY_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="AXBRIDGE_GATEWAY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="AXBRIDGE_GATEWAY_",
+        frozen=True,
+        extra="ignore",
+        # An empty variable is one that is not set: an empty path would be the working directory.
+        env_ignore_empty=True,
+    )
 
     listen: str = Field(
         default="127.0.0.1:8080", description="HOST:PORT that HTTP is served on; port 0 takes a free one."

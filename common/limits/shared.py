@@ -124,7 +124,7 @@ class SharedRateLimiter:
         except (RedisError, OSError, TimeoutError) as error:
             self._paused_until = self._clock.monotonic() + PAUSE_SECONDS
             if not self.is_degraded:
-                _log.warning("limits are not shared at the moment, each replica counts for itself", detail=error)
+                _log.warning("limits are not shared at the moment, each replica counts for itself", detail=repr(error))
             self.is_degraded = True
             return False
         finally:
