@@ -3,16 +3,13 @@
 from pathlib import Path
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from common.tls import TlsFiles
 
 
 class GrpcGuardSettings(BaseSettings):
     """Part of a gRPC service's settings; `python -m SERVICE` gives it its prefix."""
-
-    # An empty variable is one that is not set: an empty path would be the working directory.
-    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     credentials_file: Path | None = Field(
         default=None,

@@ -17,7 +17,13 @@ DATABASE_FILE = "events.db"
 class EventServiceSettings(GrpcGuardSettings, WebhookSettings, SubscriptionSettings):
     """Settings of `python -m event_service`; each is the environment variable AXBRIDGE_EVENTS_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="AXBRIDGE_EVENTS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="AXBRIDGE_EVENTS_",
+        frozen=True,
+        extra="ignore",
+        # An empty variable is one that is not set: an empty path would be the working directory.
+        env_ignore_empty=True,
+    )
 
     listen: str = Field(
         default="127.0.0.1:50052", description="HOST:PORT that gRPC is served on; port 0 takes a free one."
