@@ -18,7 +18,12 @@ class RoutingServiceSettings(GrpcGuardSettings):
 
     # Inputs are not repeated in error messages: URLs may hold passwords.
     model_config = SettingsConfigDict(
-        env_prefix="AXBRIDGE_ROUTING_", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="AXBRIDGE_ROUTING_",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        # An empty variable is one that is not set: an empty path would be the working directory.
+        env_ignore_empty=True,
     )
 
     listen: str = Field(
