@@ -4,8 +4,9 @@ from axbridge.events.v1 import webhook_pb2, webhook_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.errors import InvalidArgumentError
+from event_service.webhooks.delivery_service import WebhookStatus
 from event_service.webhooks.domain import Attempt, DeadLetter, MessageType, Webhook, WebhookState
-from event_service.webhooks.service import DEFAULT_KEEP_PREVIOUS_SECONDS, WebhookStatus, limits_of
+from event_service.webhooks.service import DEFAULT_KEEP_PREVIOUS_SECONDS, limits_of
 
 _TYPES = {kind: f"WEBHOOK_MESSAGE_TYPE_{kind.name}" for kind in MessageType}
 _TYPES_BACK = {webhook_pb2.WebhookMessageType.Value(name): kind for kind, name in _TYPES.items()}

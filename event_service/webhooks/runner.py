@@ -17,6 +17,7 @@ from event_service.webhooks.addresses import AddressPolicy, parse_networks
 from event_service.webhooks.circuit import CircuitRules
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.database import WebhookDatabase
+from event_service.webhooks.delivery_service import DeliveryService
 from event_service.webhooks.dispatcher import Dispatcher, DispatchLimits
 from event_service.webhooks.feeder import Feeder, FeedSources
 from event_service.webhooks.http_sender import HttpSender
@@ -25,7 +26,7 @@ from event_service.webhooks.ports import PurgeBounds, Purger
 from event_service.webhooks.resolver import SystemLookup
 from event_service.webhooks.schedule import RetrySchedule, parse_delays
 from event_service.webhooks.sealing import open_sealer
-from event_service.webhooks.service import DeliveryService, WebhookRules, WebhookService
+from event_service.webhooks.service import WebhookRules, WebhookService
 from event_service.webhooks.servicer import WebhookServicer
 from event_service.webhooks.settings import WebhookSettings
 from event_service.webhooks.sql_desk import SqlDeliveryDesk

@@ -1,4 +1,4 @@
-"""What integrators and operators do with webhooks."""
+"""The use cases on endpoints: what integrators and operators do with them."""
 
 import base64
 import secrets
@@ -6,21 +6,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from common.clock import Clock, to_microseconds
-from common.errors import AbortedError, FailedPreconditionError, InvalidArgumentError, NotFoundError
+from common.errors import AbortedError, InvalidArgumentError, NotFoundError
 from common.logs import get_logger
 from event_service.limits import MAX_BATCH_ITEMS, MAX_IDENTIFIER_CHARACTERS, check_text
-from event_service.webhooks.circuit import EndpointHealth
-from event_service.webhooks.courier import Courier
-from event_service.webhooks.domain import Attempt, DeadLetter, SealedSecret, Webhook, WebhookLimits, WebhookState
-from event_service.webhooks.ports import DeliveryCounts, DeliveryDesk, WebhookStore
+from event_service.webhooks.domain import SealedSecret, Webhook, WebhookLimits, WebhookState
+from event_service.webhooks.ports import WebhookStore
 from event_service.webhooks.sealing import SecretSealer
 from event_service.webhooks.signing import new_secret, secret_text
 from event_service.webhooks.urls import UrlPolicy
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
-# Of bodies in one page; above the largest of them.
-MAX_PAGE_BYTES = 16 * 1024 * 1024
-MAX_REPLAY = 1000
 MAX_KEEP_PREVIOUS_SECONDS = 30 * 86_400
 DEFAULT_KEEP_PREVIOUS_SECONDS = 86_400
 # Each message carries a signature for each.
@@ -33,7 +28,6 @@ CHANGEABLE = frozenset({"url", "description", "message_types", "event_codes", "s
 CHANGEABLE_LIMITS = frozenset({"max_in_flight", "max_per_second", "timeout_ms"})
 
 _BOUNDS = {"max_in_flight": (1, 64), "max_per_second": (0, 1000), "timeout_ms": (1000, 30_000)}
-_LAST_ID = (1 << 63) - 1
 # Somebody else's change in between is no reason to fail for whoever does not care what they change.
 _UPDATE_TRIES = 3
 
@@ -47,15 +41,6 @@ class WebhookRules:
     urls: UrlPolicy
     max_per_tenant: int
     lifetime_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookStatus:
-    """How an endpoint does at `now_us`."""
-
-    health: EndpointHealth
-    counts: DeliveryCounts
-    now_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,92 +168,6 @@ class WebhookService:
         return to_microseconds(self._clock.now())
 
 
-class DeliveryService:
-    """What became of an endpoint's messages."""
-
-    def __init__(
-        self, webhooks: WebhookService, desk: DeliveryDesk, courier: Courier, rules: WebhookRules, clock: Clock
-    ) -> None:
-        self._webhooks = webhooks
-        self._desk = desk
-        self._courier = courier
-        self._rules = rules
-        self._clock = clock
-
-    async def status(self, webhook: Webhook) -> WebhookStatus:
-        """How an endpoint does."""
-        health = await self._desk.health(webhook.webhook_id)
-        counts = await self._desk.counts(webhook.webhook_id)
-        return WebhookStatus(health, counts, to_microseconds(self._clock.now()))
-
-    async def test(self, tenant_id: str, webhook_id: str) -> Attempt:
-        """Post a test message now, and tell what came back. Raises NotFoundError."""
-        webhook = await self._webhooks.get(tenant_id, webhook_id)
-        attempt = await self._courier.test(webhook)
-        await self._desk.log_attempt(attempt)
-        return attempt
-
-    async def attempts(
-        self, tenant_id: str, webhook_id: str, message_id: str, page: Page
-    ) -> tuple[Sequence[Attempt], str]:
-        """A page of the latest attempts, newest first, and the next one's token. Raises NotFoundError,
-        InvalidArgumentError."""
-        await self._webhooks.get(tenant_id, webhook_id)
-        check_text("message_id", message_id, MAX_IDENTIFIER_CHARACTERS)
-        size = page_size(page)
-        before_id = _id_of(page.token, _LAST_ID)
-        found = await self._desk.attempts(webhook_id, message_id, before_id, size + 1)
-        return found[:size], str(found[size - 1].attempt_id) if len(found) > size else ""
-
-    async def dead_letters(
-        self, tenant_id: str, webhook_id: str, page: Page, *, bodies: bool
-    ) -> tuple[Sequence[DeadLetter], str]:
-        """A page of dead letters, oldest first, and the next one's token. Raises NotFoundError and
-        InvalidArgumentError."""
-        await self._webhooks.get(tenant_id, webhook_id)
-        size = page_size(page)
-        found = await self._desk.dead_letters(webhook_id, _id_of(page.token, 0), size + 1, bodies=bodies)
-        shown: list[DeadLetter] = []
-        size_bytes = 0
-        for letter in found[:size]:
-            size_bytes += len(letter.body)
-            if shown and size_bytes > MAX_PAGE_BYTES:
-                break
-            shown.append(letter)
-        return shown, str(shown[-1].delivery_id) if len(found) > len(shown) else ""
-
-    async def replay(self, tenant_id: str, webhook_id: str, delivery_ids: Sequence[int], *, everything: bool) -> int:
-        """Queue dead letters again; how many. Raises NotFoundError, InvalidArgumentError, FailedPreconditionError."""
-        webhook = await self._webhooks.get(tenant_id, webhook_id)
-        if everything == bool(delivery_ids):
-            raise InvalidArgumentError("delivery_ids", "say which ones, or all of them")
-        if len(delivery_ids) > MAX_REPLAY:
-            raise InvalidArgumentError("delivery_ids", f"more than {MAX_REPLAY} in one request")
-        if any(not 0 < delivery_id <= _LAST_ID for delivery_id in delivery_ids):
-            raise InvalidArgumentError("delivery_ids", "ids are above 0")
-        if webhook.state is WebhookState.DISABLED:
-            message = "the webhook is disabled, enable it first"
-            raise FailedPreconditionError(message, reason="WEBHOOK_DISABLED")
-        if not everything:
-            replayed = await self._replay_some(webhook_id, delivery_ids)
-        else:
-            replayed = await self._replay_all(webhook_id)
-        _log.info("dead letters replayed", tenant_id=tenant_id, webhook_id=webhook_id, replayed=replayed)
-        return replayed
-
-    async def _replay_all(self, webhook_id: str) -> int:
-        """One pass by rising id: what dies again meanwhile is not replayed again."""
-        replayed = after_id = 0
-        while found := await self._desk.dead_letters(webhook_id, after_id, MAX_REPLAY, bodies=False):
-            after_id = found[-1].delivery_id
-            replayed += await self._replay_some(webhook_id, [letter.delivery_id for letter in found])
-        return replayed
-
-    async def _replay_some(self, webhook_id: str, delivery_ids: Sequence[int]) -> int:
-        now_us = to_microseconds(self._clock.now())
-        return await self._desk.replay(webhook_id, delivery_ids, now_us, now_us + self._rules.lifetime_us)
-
-
 def page_size(page: Page) -> int:
     """The size of a page. Raises InvalidArgumentError."""
     if not 0 <= page.size <= MAX_PAGE_SIZE:
@@ -280,14 +179,6 @@ def limits_of(max_in_flight: int, max_per_second: int, timeout_ms: int) -> Webho
     """The limits of these numbers, 0 for the default ones."""
     default = WebhookLimits()
     return WebhookLimits(max_in_flight or default.max_in_flight, max_per_second, timeout_ms or default.timeout_ms)
-
-
-def _id_of(token: str, first: int) -> int:
-    if not token:
-        return first
-    if not (token.isascii() and token.isdecimal() and len(token) < 20 and int(token) <= _LAST_ID):
-        raise InvalidArgumentError("page_token", "not from a previous page")
-    return int(token)
 
 
 def _check_identifier(field: str, text: str) -> None:

@@ -7,7 +7,8 @@ from axbridge.events.v1.webhook_service_pb2_grpc import WebhookServiceServicer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from event_service.webhooks import convert
-from event_service.webhooks.service import CHANGEABLE, DeliveryService, Page, WebhookService
+from event_service.webhooks.delivery_service import DeliveryService
+from event_service.webhooks.service import CHANGEABLE, Page, WebhookService
 
 SERVICE_NAME = "axbridge.events.v1.WebhookService"
 

@@ -14,10 +14,11 @@ from common.errors import (
 )
 from event_service.webhooks.addresses import AddressPolicy
 from event_service.webhooks.courier import Courier
+from event_service.webhooks.delivery_service import DeliveryService
 from event_service.webhooks.domain import DeadLetter, HttpResult, Webhook, WebhookLimits, WebhookState
 from event_service.webhooks.schedule import RetrySchedule
 from event_service.webhooks.sealing import AesGcmSealer
-from event_service.webhooks.service import DeliveryService, Page, WebhookRules, WebhookService
+from event_service.webhooks.service import Page, WebhookRules, WebhookService
 from event_service.webhooks.signing import secret_text
 from event_service.webhooks.urls import UrlPolicy
 from tests.support.clock import FakeClock
