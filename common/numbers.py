@@ -52,15 +52,20 @@ def _chinese_mobile() -> re.Pattern[str]:
 _CHINESE_MOBILE = _chinese_mobile()
 
 
-@lru_cache(maxsize=65_536)
 def normalize_number(text: str, region: str = DEFAULT_REGION) -> str:
     """The normal form of a number in any usual writing (`+86…`, `0086…`, `86…`, a 0 before a mobile, separators).
 
     `region` is where national numbers belong to. Raises ValueError, without the number in its message, for text that
     is not a phone number at all.
     """
+    # Callers are many and different, so that remembering them would only drive out the few access numbers.
     if region == "CN" and (mobile := _CHINESE_MOBILE.fullmatch(text)):
         return "+86" + mobile.group(1)
+    return _normalize(text, region)
+
+
+@lru_cache(maxsize=65_536)
+def _normalize(text: str, region: str) -> str:
     digits = _SEPARATORS.sub("", text)
     if not digits.isascii():
         digits = digits.translate(_FULL_WIDTH)
@@ -84,7 +89,6 @@ def normalize_number(text: str, region: str = DEFAULT_REGION) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-@lru_cache(maxsize=65_536)
 def dial_number(
     normalized: str, region: str, dialing_format: DialingFormat, local_mobile_prefixes: tuple[str, ...] = ()
 ) -> str:
@@ -96,6 +100,15 @@ def dial_number(
     """
     if dialing_format is DialingFormat.E164 or not normalized.startswith("+"):
         return normalized
+    if region == "CN" and (mobile := _CHINESE_MOBILE.fullmatch(normalized)):
+        national = mobile.group(1)
+        needs_zero = dialing_format is DialingFormat.ZERO_BEFORE_NON_LOCAL_MOBILE
+        return "0" + national if needs_zero and not national.startswith(local_mobile_prefixes) else national
+    return _dial(normalized, region, dialing_format, local_mobile_prefixes)
+
+
+@lru_cache(maxsize=65_536)
+def _dial(normalized: str, region: str, dialing_format: DialingFormat, local_mobile_prefixes: tuple[str, ...]) -> str:
     number = _parse(normalized, region)
     if number is None:
         return normalized

@@ -63,8 +63,29 @@ def test_the_normal_form_is_stable_in_every_dialling_format(text: str) -> None:
         return
     assert normalize_number(normal) == normal
     assert dial_number(normal, "CN", DialingFormat.E164) == normal
-    if normal.startswith("+") and phonenumbers.is_valid_number(phonenumbers.parse(normal)):
+    if normal.startswith("+") and _is_valid(normal):
         assert normalize_number(dial_number(normal, "CN", DialingFormat.NATIONAL)) == normal
+
+
+def _is_valid(normal: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(normal))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+@given(st.from_regex(r"\+861[0-9]{10}", fullmatch=True), st.sampled_from(DialingFormat))
+def test_the_short_cut_for_mobiles_dials_as_the_library_does(normal: str, dialing_format: DialingFormat) -> None:
+    number = phonenumbers.parse(normal)
+    if phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE:
+        return
+    national = str(number.national_number)
+    expected = {
+        DialingFormat.NATIONAL: national,
+        DialingFormat.E164: normal,
+        DialingFormat.ZERO_BEFORE_NON_LOCAL_MOBILE: national if national.startswith("138") else f"0{national}",
+    }
+    assert dial_number(normal, "CN", dialing_format, ("138",)) == expected[dialing_format]
 
 
 def test_dialling_formats() -> None:
