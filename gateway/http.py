@@ -56,6 +56,8 @@ class Draining:
         """Before each answer: a client that is told to close its connection opens the next one somewhere else."""
         if self.is_on:
             response.force_close()
+            # The headers are made by now.
+            response.headers["Connection"] = "close"
 
 
 def build_app(calls: CallHandler, health: HealthHandler) -> web.Application:
