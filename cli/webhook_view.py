@@ -97,13 +97,11 @@ def dead_letters_table(letters: Sequence[webhook_pb2.WebhookDeadLetter]) -> Tabl
         [
             ("delivery", "right"),
             "message",
-            "type",
             "sid",
-            "queued",
             "given up",
             ("attempts", "right"),
             "reason",
-            "last",
+            "last error",
         ],
     )
     for letter in letters:

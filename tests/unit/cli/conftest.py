@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc
+from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
@@ -75,6 +75,9 @@ def services() -> Iterator[FakeServices]:
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(
         _servicer(event_service_pb2_grpc.EventServiceServicer, fake), server
+    )
+    webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(
+        _servicer(webhook_service_pb2_grpc.WebhookServiceServicer, fake), server
     )
     fake.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
