@@ -33,7 +33,7 @@ SAFE = frozenset(_SAFE.split())
 
 
 def contracts() -> Iterator[str]:
-    (root,) = axbridge.__path__
+    root = next(iter(axbridge.__path__))
     for file in sorted(Path(root).rglob("*_pb2.py")):
         yield ".".join(["axbridge", *file.relative_to(root).with_suffix("").parts])
 
