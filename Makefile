@@ -30,6 +30,7 @@ test: $(VENV)/.dev ## Install and run the whole test suite
 
 soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is never late, no event is lost
 	$(BIN)/python -m tests.soak.unbinding
+	$(BIN)/python -m tests.soak.outage
 	$(BIN)/python -m tests.soak.event_faults
 
 bench: $(VENV)/.dev ## Measure queries beside bare HTTP and a handwritten service (needs wrk)

@@ -185,6 +185,24 @@ async def test_a_write_that_redis_hears_of_too_late_is_reported_and_does_no_harm
             await asyncio.sleep(0.01)
 
 
+async def test_a_full_redis_forgets_and_still_lifts(
+    opener: Opener, clock: FakeClock, raw: "redis.asyncio.Redis"
+) -> None:
+    replica = opener.open(clock)
+    lease = await lease_of(replica.cache, KEY)
+    await fill(replica.cache, OTHER_CALLER)
+    await raw.config_set("maxmemory-policy", "noeviction")
+    await raw.config_set("maxmemory", "1")
+    await replica.cache.fill([entry(KEY, lease)])
+    assert replica.stats.failed_fills == 1
+    assert not await replica.cache.mark([SCOPE], "w1")
+    assert await known(replica.cache, OTHER_CALLER) == [OTHER_CALLER]
+    assert await replica.cache.lift([SCOPE], "w1")
+    await raw.config_set("maxmemory", "0")
+
+    assert await known(replica.cache, OTHER_CALLER) == []
+
+
 async def test_callers_who_give_up_leave_no_reply_to_others(opener: Opener, clock: FakeClock) -> None:
     replica = opener.open(clock)
     await fill(replica.cache, KEY, OTHER_CALLER)
