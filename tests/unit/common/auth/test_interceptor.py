@@ -110,9 +110,15 @@ async def test_each_item_of_a_batch_is_looked_at(guarded: Guarded) -> None:
 @pytest.mark.parametrize("method", ["Collect", "Talk", "TalkWritten"])
 async def test_each_message_of_a_stream_is_looked_at(guarded: Guarded, method: str) -> None:
     key = guarded.keys.add(SOME)
-    requests = [Request(tenant_id=OURS), Request(tenant_id=""), Request(tenant_id=OTHERS), Request(tenant_id=OURS)]
+
+    async def requests() -> AsyncIterator[Any]:
+        for tenant_id in (OURS, "", OTHERS):
+            yield Request(tenant_id=tenant_id)
+        # A client that is refused while it sends would see an error of its own instead.
+        await asyncio.Event().wait()
+
     with pytest.raises(grpc.RpcError) as failure:
-        await guarded.stream(method, requests, key)
+        await guarded.stream(method, requests(), key)
     assert from_rpc_error(failure.value).reason == "WRONG_TENANT"
     # The one without a tenant is let through: the first one said whose data the stream is about.
     assert [tenant for _, tenant in guarded.handler.served] == [OURS, ""]
