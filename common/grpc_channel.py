@@ -83,7 +83,9 @@ def _options() -> list[tuple[str, str | int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         # A service that is back is found quickly: a call waits for nothing that is longer than its own budget.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # How long making a connection may take, in spite of the name: on a busy machine a TLS handshake needs its time,
+        # and calls wait for it within their own deadlines.
+        ("grpc.min_reconnect_backoff_ms", 1000),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

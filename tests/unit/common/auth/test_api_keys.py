@@ -56,7 +56,7 @@ def test_a_hash_fits_its_key_under_its_pepper_only() -> None:
 
 def test_secrets_are_not_in_what_logs_would_show() -> None:
     key = generate_api_key()
-    assert key.text.rpartition("_")[2] not in f"{key!r} {key}"
+    assert key.text.split("_", 2)[2] not in f"{key!r} {key}"
     assert "ppp" not in repr(PEPPER)
 
 
