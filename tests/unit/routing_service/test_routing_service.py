@@ -13,7 +13,7 @@ from routing_service.answer import RouteAnswer
 from routing_service.domain.binding import Binding
 from routing_service.domain.decision import NOTHING_KNOWN, Candidates, DecisionSource, RouteKey
 from routing_service.domain.tenant import Tenant
-from routing_service.ports import Known
+from routing_service.ports import Known, ReadError
 from routing_service.service.routing import IncomingQuery, RoutingLimits, RoutingService
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
@@ -35,10 +35,12 @@ from tests.unit.routing_service.builders import (
 class FakeSource:
     """A store in memory that can be broken, slowed down and watched."""
 
-    known: dict[str, Tenant | UnexpectedError] = field(default_factory=dict)
+    known: dict[str, Tenant | ReadError] = field(default_factory=dict)
     bindings: list[Binding] = field(default_factory=list)
     past: list[Binding] = field(default_factory=list)
     broken_keys: set[RouteKey] = field(default_factory=set)
+    away_keys: set[RouteKey] = field(default_factory=set)
+    look_ups: list[tuple[set[str], set[RouteKey]]] = field(default_factory=list)
     tenants_fail: Exception | None = None
     candidates_fail: Exception | None = None
     hang: asyncio.Event | None = None
@@ -47,13 +49,13 @@ class FakeSource:
     tenant_reads: list[set[str]] = field(default_factory=list)
     candidate_reads: list[set[RouteKey]] = field(default_factory=list)
 
-    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | UnexpectedError]:
+    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         self.tenant_reads.append(set(tenant_ids))
         if self.tenants_fail is not None:
             raise self.tenants_fail
         return {each: self.known[each] for each in tenant_ids if each in self.known}
 
-    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnexpectedError]:
+    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
         self.candidate_reads.append(set(keys))
         if self.candidates_fail is not None:
             raise self.candidates_fail
@@ -61,12 +63,12 @@ class FakeSource:
             await self.hang.wait()
         if self.clock is not None:
             self.clock.advance(self.takes)
-        return {
-            key: UnexpectedError("unreadable") if key in self.broken_keys else self._known(key, self.bindings)
-            for key in keys
-        }
+        errors: dict[RouteKey, ReadError] = dict.fromkeys(self.broken_keys, UnexpectedError("unreadable"))
+        errors |= dict.fromkeys(self.away_keys, UnavailableError("away"))
+        return {key: errors.get(key) or self._known(key, self.bindings) for key in keys}
 
     async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
+        self.look_ups.append((set(tenant_ids), set(keys)))
         return Known(await self.tenants(tenant_ids), await self.candidates(keys) if keys else {})
 
     async def tenant_at(self, tenant_id: str, moment: datetime) -> Tenant | None:
@@ -251,3 +253,42 @@ async def test_explain_while_the_store_is_down(service: RoutingService, source: 
     source.candidates_fail = UnavailableError("down")
     with pytest.raises(UnavailableError):
         await service.explain(query(), None)
+
+
+async def test_tenants_and_bindings_are_read_together_once_the_region_is_known(
+    service: RoutingService, source: FakeSource
+) -> None:
+    await service.resolve_batch([query()], None)
+    assert len(source.candidate_reads) == 1
+    source.look_ups.clear()
+    await service.resolve_batch([query(), query("13900001111")], None)
+
+    assert [len(keys) for _, keys in source.look_ups] == [2]
+    assert len(source.candidate_reads) == 2
+
+
+async def test_a_region_that_has_changed_is_noticed(service: RoutingService, source: FakeSource) -> None:
+    await service.resolve_batch([query()], None)
+    # The same digits are other numbers now, and those have another binding.
+    abroad = axb(a="+85291234567", b="+85298765432", x="+85223456789")
+    source.known[TENANT] = tenant(default_region="HK")
+    source.bindings.append(stored(abroad, "b2"))
+    (answer,) = await service.resolve_batch([query("91234567", "23456789")], None)
+
+    assert answer.binding_id == "b2"
+
+
+async def test_a_key_that_can_not_be_read_now_fails_alone_and_with_the_tenants_prompt(
+    service: RoutingService, source: FakeSource
+) -> None:
+    source.away_keys.add(RouteKey(TENANT, X, A))
+    answers = await service.resolve_batch([query(), query("13900001111")], None)
+
+    assert results(answers) == [ResultCode.UNAVAILABLE, ResultCode.SUCCESS]
+    assert answers[0].attributes.caller_prompt == "1.wav"
+
+
+async def test_a_tenant_that_can_not_be_read_now(service: RoutingService, source: FakeSource) -> None:
+    source.known[TENANT] = UnavailableError("away")
+
+    assert results(await service.resolve_batch([query()], None)) == [ResultCode.UNAVAILABLE]
