@@ -13,8 +13,6 @@ from common.clock import Clock, to_microseconds
 from common.sql import open_engine
 from event_service.sql_changes import SqlCallChanges
 from event_service.sql_log import SqlEventLog
-from event_service.webhooks.addresses import AddressPolicy, parse_networks
-from event_service.webhooks.circuit import CircuitRules
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.delivery_service import DeliveryService
@@ -34,14 +32,11 @@ from event_service.webhooks.sql_feed import SqlDeliveryFeed
 from event_service.webhooks.sql_purge import SqlPurger
 from event_service.webhooks.sql_queue import SqlDeliveryQueue
 from event_service.webhooks.sql_webhooks import SqlWebhookStore
-from event_service.webhooks.urls import UrlPolicy, parse_ports
 
 PURGE_SECONDS = 10.0
 PURGE_ROWS = 1000
 # Under load events gather for this long, so that one transaction queues many.
 GATHER_SECONDS = 0.02
-# Pauses of a circuit grow up to this many times the first.
-_MAX_OPEN_FACTOR = 20
 _HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
 
 
@@ -68,14 +63,10 @@ async def running_webhooks(
 ) -> AsyncIterator[RunningWebhooks]:
     """The webhooks, and while the context is open their delivery, where this replica is to deliver.
 
-    Raises InvalidArgumentError and FailedPreconditionError for settings that are wrong, UnavailableError.
+    Raises FailedPreconditionError for key and certificate files that can't be used, UnavailableError.
     """
     schedule = RetrySchedule(parse_delays(settings.webhooks_retry_delays_seconds), random.SystemRandom().random)
-    urls = UrlPolicy(
-        AddressPolicy(parse_networks(settings.webhooks_allowed_networks)),
-        parse_ports(settings.webhooks_allowed_ports),
-        settings.webhooks_allow_http,
-    )
+    urls = settings.webhooks_urls
     sealer = open_sealer(settings.webhooks_key_file)
     async with AsyncExitStack() as stack:
         engine = open_engine(surroundings.database_url)
@@ -98,7 +89,7 @@ async def running_webhooks(
             owner = secrets.token_hex(8)
             feeder = Feeder(sources, feed, clock, owner=owner, lifetime_us=schedule.lifetime_us)
             dispatcher = Dispatcher(
-                SqlDeliveryQueue(database, _circuit_rules(settings)),
+                SqlDeliveryQueue(database, settings.webhooks_circuit),
                 courier,
                 clock,
                 DispatchLimits(
@@ -116,11 +107,6 @@ async def running_webhooks(
 
 def _sources(engine: AsyncEngine, clock: Clock, partition_count: int) -> FeedSources:
     return FeedSources(SqlEventLog(engine, clock, partition_count), SqlCallChanges(engine))
-
-
-def _circuit_rules(settings: WebhookSettings) -> CircuitRules:
-    open_seconds = settings.webhooks_circuit_open_seconds
-    return CircuitRules(settings.webhooks_circuit_failures, open_seconds, open_seconds * _MAX_OPEN_FACTOR)
 
 
 def _bounds(settings: WebhookSettings) -> PurgeBounds:

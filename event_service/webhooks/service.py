@@ -24,8 +24,8 @@ MAX_DESCRIPTION_CHARACTERS = 256
 MAX_EVENT_CODES = 64
 MAX_EVENT_CODE_CHARACTERS = 16
 # The fields that an update may name, and those of `limits` that it may name alone.
-CHANGEABLE = frozenset({"url", "description", "message_types", "event_codes", "state", "limits"})
-CHANGEABLE_LIMITS = frozenset({"max_in_flight", "max_per_second", "timeout_ms"})
+_CHANGEABLE = frozenset({"url", "description", "message_types", "event_codes", "state", "limits"})
+_LIMITS = frozenset({"max_in_flight", "max_per_second", "timeout_ms"})
 
 _BOUNDS = {"max_in_flight": (1, 64), "max_per_second": (0, 1000), "timeout_ms": (1000, 30_000)}
 # Somebody else's change in between is no reason to fail for whoever does not care what they change.
@@ -168,6 +168,12 @@ class WebhookService:
         return to_microseconds(self._clock.now())
 
 
+def is_changeable(path: str) -> bool:
+    """Whether an update may name this field."""
+    field, dot, below = path.partition(".")
+    return field in _CHANGEABLE and (not dot or (field == "limits" and below in _LIMITS))
+
+
 def page_size(page: Page) -> int:
     """The size of a page. Raises InvalidArgumentError."""
     if not 0 <= page.size <= MAX_PAGE_SIZE:
@@ -206,8 +212,7 @@ def _check_paths(paths: Collection[str]) -> None:
     if len(paths) > MAX_BATCH_ITEMS:
         raise InvalidArgumentError("update_mask", "too many fields")
     for path in paths:
-        field, dot, below = path.partition(".")
-        if field not in CHANGEABLE or (dot and (field != "limits" or below not in CHANGEABLE_LIMITS)):
+        if not is_changeable(path):
             raise InvalidArgumentError("update_mask", f"{path[:80]!r} is no field that can be changed")
 
 

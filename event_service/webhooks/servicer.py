@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from event_service.webhooks import convert
 from event_service.webhooks.delivery_service import DeliveryService
-from event_service.webhooks.service import CHANGEABLE, Page, WebhookService
+from event_service.webhooks.service import Page, WebhookService, is_changeable
 
 SERVICE_NAME = "axbridge.events.v1.WebhookService"
 
@@ -108,6 +108,6 @@ def _masked(message: webhook_pb2.Webhook, mask: FieldMask) -> webhook_pb2.Webhoo
     """A copy with the fields that the mask names and that may change, and the names: what the mask does not name is not
     looked at, so it can't be wrong either. Paths that can't be changed are left for the service to refuse."""
     kept = webhook_pb2.Webhook(tenant_id=message.tenant_id, webhook_id=message.webhook_id)
-    known = FieldMask(paths=[path for path in mask.paths if path.partition(".")[0] in CHANGEABLE])
+    known = FieldMask(paths=[path for path in mask.paths if is_changeable(path)])
     known.MergeMessage(message, kept, replace_message_field=True, replace_repeated_field=True)
     return kept

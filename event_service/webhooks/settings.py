@@ -2,10 +2,22 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from event_service.webhooks.schedule import DEFAULT_DELAYS_SECONDS
+from common.errors import InvalidArgumentError
+from event_service.webhooks.addresses import AddressPolicy, parse_networks
+from event_service.webhooks.circuit import CircuitRules
+from event_service.webhooks.schedule import DEFAULT_DELAYS_SECONDS, parse_delays
+from event_service.webhooks.urls import UrlPolicy, parse_ports
+
+# Pauses of a circuit grow up to this many times the first.
+_MAX_OPEN_FACTOR = 20
+_PARSERS = {
+    "webhooks_allowed_ports": parse_ports,
+    "webhooks_allowed_networks": parse_networks,
+    "webhooks_retry_delays_seconds": parse_delays,
+}
 
 
 class WebhookSettings(BaseSettings):
@@ -72,3 +84,27 @@ class WebhookSettings(BaseSettings):
     webhooks_keep_attempts: int = Field(
         default=1000, ge=1, description="Latest attempts of each webhook that stay in the attempt log."
     )
+
+    @field_validator(*_PARSERS)
+    @classmethod
+    def _check_text(cls, text: str, info: ValidationInfo) -> str:
+        try:
+            _PARSERS[str(info.field_name)](text)
+        except InvalidArgumentError as error:
+            raise ValueError(error.message.partition(": ")[2]) from error
+        return text
+
+    @property
+    def webhooks_urls(self) -> UrlPolicy:
+        """Where messages may be posted."""
+        return UrlPolicy(
+            AddressPolicy(parse_networks(self.webhooks_allowed_networks)),
+            parse_ports(self.webhooks_allowed_ports),
+            self.webhooks_allow_http,
+        )
+
+    @property
+    def webhooks_circuit(self) -> CircuitRules:
+        """When endpoints are given a pause, and how long."""
+        open_seconds = self.webhooks_circuit_open_seconds
+        return CircuitRules(self.webhooks_circuit_failures, open_seconds, open_seconds * _MAX_OPEN_FACTOR)
