@@ -1,11 +1,11 @@
 """A channel that is replaced under its users' hands.
 
-gRPC can't change a client's certificate on an open channel. So a change opens a new channel: calls that begin go there,
-those under way end on the old one, which is closed when they have, or when its time is up.
+gRPC can't change a client's certificate on an open channel. So a change opens a new channel: once that is connected,
+calls that begin go there; those under way end on the old one, which is closed when they have, or when its time is up.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import grpc
@@ -16,6 +16,8 @@ from common.reloading import ReloadedFile
 
 # How long calls on a replaced channel may go on; streams that are open for ever have to be resumed after it.
 DRAIN_SECONDS = 30.0
+# How long a new channel may take to get connected before calls go there all the same.
+CONNECT_SECONDS = 5.0
 _log = get_logger(__name__)
 
 
@@ -38,6 +40,7 @@ class RenewedChannel(grpc.aio.Channel):
         self._api_key = api_key
         self._drain_seconds = drain_seconds
         self._background: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
         self.inner = make()
         if tls is not None:
             tls.on_change(self.renew)
@@ -48,8 +51,24 @@ class RenewedChannel(grpc.aio.Channel):
         return () if self._api_key is None else (("authorization", f"Bearer {self._api_key.current}"),)
 
     def renew(self) -> None:
-        """Let calls that begin now go over a new channel."""
-        old, self.inner = self.inner, self._make()
+        """Let calls go over a new channel, as soon as it is connected."""
+        if self._renewing is not None:
+            # Overtaken by the next change.
+            self._renewing.cancel()
+        self._renewing = self._spawn(self._renew())
+
+    async def _renew(self) -> None:
+        new = self._make()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await new.channel_ready()
+        except TimeoutError:
+            # The old certificate may be worth nothing by now, so there is no going back.
+            _log.warning("a renewed channel does not get connected")
+        except asyncio.CancelledError:
+            await new.close()
+            raise
+        old, self.inner = self.inner, new
         self._spawn(old.close(self._drain_seconds))
         _log.info("channel renewed")
 
@@ -88,10 +107,11 @@ class RenewedChannel(grpc.aio.Channel):
     def stream_stream(self, *arguments: Any, **options: Any) -> Any:
         return _Method(self, "stream_stream", arguments, options)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 class _Method:
