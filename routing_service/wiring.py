@@ -193,5 +193,9 @@ async def _open_database(settings: RoutingServiceSettings) -> Database:
             await check_schema(database.writers)
     except OSError as error:
         # No connection at all, or no such host; SQLAlchemy's errors say by themselves what they are about.
+        await database.close()
         raise UnavailableError(f"the database of AXBRIDGE_ROUTING_DATABASE_URL can't be reached: {error}") from error
+    except BaseException:
+        await database.close()
+        raise
     return database

@@ -1,0 +1,66 @@
+"""What a service does with the database that it finds when it starts."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from common.clock import SystemClock
+from common.errors import FailedPreconditionError
+from routing_service.migrate import VERSION_TABLE, check_schema, migrate
+from routing_service.settings import RoutingServiceSettings
+from routing_service.sql_store.database import Database
+from routing_service.wiring import opened_stores
+from tests.support.postgres import PostgresServer
+
+VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
+
+
+async def set_version(database: Database, version: str) -> None:
+    async with database.writers.begin() as connection:
+        await connection.execute(sa.update(VERSION).values(version_num=version))
+
+
+async def test_a_schema_that_is_missing_or_old_is_refused_with_what_to_do(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(FailedPreconditionError, match=r"schema none.*axbridge migrate"):
+        await check_schema(database.writers)
+    await migrate(database.writers)
+    await check_schema(database.writers)
+    await set_version(database, "0001")
+    with pytest.raises(FailedPreconditionError, match=r"schema 0001.*axbridge migrate"):
+        await check_schema(database.writers)
+    await database.close()
+
+
+async def test_a_later_schema_is_worked_with_so_that_versions_can_run_side_by_side(database_url: str) -> None:
+    database = Database(database_url)
+    await migrate(database.writers)
+    await set_version(database, "9999")
+    await check_schema(database.writers)
+    await database.close()
+
+
+async def test_postgresql_is_migrated_by_its_owner_and_not_by_whoever_starts_first(postgres: PostgresServer) -> None:
+    settings = RoutingServiceSettings(database_url=await postgres.create_database())
+    with pytest.raises(FailedPreconditionError, match="axbridge migrate"):
+        async with opened_stores(settings, SystemClock()):
+            pass
+
+
+async def test_a_sqlite_file_is_made_and_migrated_where_it_is_missing(tmp_path: Path) -> None:
+    settings = RoutingServiceSettings(data_dir=tmp_path / "data")
+    async with opened_stores(settings, SystemClock()) as stores:
+        assert await stores.tenants.get("100001") is None
+    assert (tmp_path / "data" / "routing.db").exists()
+
+
+async def test_sessions_end_by_themselves_what_a_frozen_process_leaves_open(postgres: PostgresServer) -> None:
+    database = Database(await postgres.create_database())
+    settings = {}
+    async with database.writers.connect() as connection:
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            settings[name] = await connection.scalar(sa.text(f"SHOW {name}"))
+    await database.close()
+
+    assert settings == dict.fromkeys(settings, "5s")
