@@ -79,7 +79,7 @@ async def be_slow(address: tuple[str, int], in_body: bool) -> None:
 def attack(address: tuple[str, int], connections: int, on: Event) -> None:
     """A process of its own, so that its work is not the platform's: slow connections while `on` is set."""
     raise_file_limit()
-    # It stands for other machines: on a busy one, `chrt -r 10` around the whole keeps the rest's load out of the result.
+    # It stands for other machines. On a busy one `chrt -r 10` keeps the rest's load out of the result.
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.nice(19)
 
