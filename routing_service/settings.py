@@ -73,6 +73,9 @@ class RoutingServiceSettings(GrpcGuardSettings):
     redis_password_file: Path | None = Field(
         default=None, description="File with the password for `redis_url`, instead of one in the URL."
     )
+    redis_sentinel_password_file: Path | None = Field(
+        default=None, description="File with the password that the sentinels themselves ask for."
+    )
     redis_ca_file: Path | None = Field(
         default=None, description="Authorities that sign Redis' certificates, PEM; empty: the system's."
     )
@@ -158,6 +161,11 @@ class RoutingServiceSettings(GrpcGuardSettings):
     def redis_password(self) -> str | None:
         """The password of Redis, where it does not stand in the URL. Raises OSError."""
         return None if self.redis_password_file is None else _secret(self.redis_password_file)
+
+    @property
+    def redis_sentinel_password(self) -> str | None:
+        """The password of the sentinels, where they ask for one. Raises OSError."""
+        return None if self.redis_sentinel_password_file is None else _secret(self.redis_sentinel_password_file)
 
 
 def _secret(path: Path) -> str:

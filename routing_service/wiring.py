@@ -67,7 +67,9 @@ class Stores:
 
 def open_redis_cache(settings: RoutingServiceSettings, clock: Clock, stats: CacheStats) -> RedisCache:
     """The cache at `settings.redis_url`. It connects when first used."""
-    address = parse_redis_url(settings.redis_url, settings.redis_password, settings.redis_ca_file)
+    address = parse_redis_url(
+        settings.redis_url, settings.redis_password, settings.redis_ca_file, settings.redis_sentinel_password
+    )
     limits = RedisCacheLimits(
         read_timeout_seconds=settings.cache_timeout_seconds,
         write_timeout_seconds=settings.cache_write_timeout_seconds,

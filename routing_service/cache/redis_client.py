@@ -34,12 +34,16 @@ class RedisAddress:
     password: str | None = None
     tls: bool = False
     ca_file: Path | None = None
+    sentinel_password: str | None = None
 
 
-def parse_redis_url(url: str, password: str | None = None, ca_file: Path | None = None) -> RedisAddress:
+def parse_redis_url(
+    url: str, password: str | None = None, ca_file: Path | None = None, sentinel_password: str | None = None
+) -> RedisAddress:
     """The address of a URL as the module's docstring describes it. Raises ValueError without repeating the URL.
 
-    `password` stands in for one in the URL. `ca_file` holds the certificates that TLS trusts beside the system's.
+    `password` stands in for one in the URL, `sentinel_password` is for the sentinels themselves. `ca_file` holds the
+    authorities that TLS trusts in place of the system's.
     """
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES:
@@ -67,6 +71,7 @@ def parse_redis_url(url: str, password: str | None = None, ca_file: Path | None 
         password=password or unquote(url_password) or None,
         tls=tls,
         ca_file=ca_file,
+        sentinel_password=sentinel_password,
     )
 
 
@@ -130,7 +135,8 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
     tls = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
     connecting = ("socket_timeout", "socket_connect_timeout", "retry", "protocol", "driver_info")
     known = {name: options[name] for name in connecting}
-    sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known | tls)
+    known |= tls | {"password": address.sentinel_password}
+    sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known)
     pool = _untyped(SentinelConnectionPool)(address.service, sentinel, max_connections=connections, **(options | tls))
     return _SingleClient(Redis.from_pool(pool), sentinel.sentinels)
 
