@@ -28,7 +28,8 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 _MAX_BODY_BYTES = 16_384
 _BODY_TIMEOUT_SECONDS = 2.0
 _EXCERPT_CHARACTERS = 256
-_KEEPALIVE_SECONDS = 30.0
+# Below what common servers keep an idle connection for (5 s), or one that is closed just then costs an attempt.
+_KEEPALIVE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -59,31 +60,47 @@ class GuardedResolver(AbstractResolver):
 
 class SystemLookup:
     """Looks names up as the operating system does, in threads of its own, so that silent name servers hold up only the
-    names that they are asked for."""
+    names that they are asked for. The threads are daemons: what hangs does not keep the process from ending."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="webhook-lookup")
-        self._running: dict[str, asyncio.Future[Sequence[str]]] = {}
+        self._slots = asyncio.Semaphore(_LOOKUP_THREADS)
+        self._running: dict[str, asyncio.Task[Sequence[str]]] = {}
 
     async def __call__(self, host: str) -> Sequence[str]:
         """The addresses of a name. Whoever asks while it is being looked up gets the same answer."""
         running = self._running.get(host)
         if running is None:
-            running = asyncio.get_running_loop().run_in_executor(self._threads, _getaddrinfo, host)
+            running = asyncio.create_task(self._look_up(host), name="look up a webhook's host")
             self._running[host] = running
             running.add_done_callback(lambda done: self._ended(host, done))
         # Giving up waiting does not end the thread, so the next one to ask waits for the same thread.
         return await asyncio.shield(running)
 
     def close(self) -> None:
-        """Let go of the threads; lookups that hang end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait for no lookup any more."""
+        for task in self._running.values():
+            task.cancel()
 
-    def _ended(self, host: str, done: "asyncio.Future[Sequence[str]]") -> None:
+    async def _look_up(self, host: str) -> Sequence[str]:
+        async with self._slots:
+            found: Future[Sequence[str]] = Future()
+            found.set_running_or_notify_cancel()
+            threading.Thread(target=_find, args=(found, host), name="webhook-lookup", daemon=True).start()
+            return await asyncio.wrap_future(found)
+
+    def _ended(self, host: str, done: "asyncio.Task[Sequence[str]]") -> None:
         self._running.pop(host, None)
         if not done.cancelled():
             # Read, so that asyncio does not complain when nobody waited any more.
             done.exception()
+
+
+def _find(found: "Future[Sequence[str]]", host: str) -> None:
+    """In a thread: look the name up, and hand over what came of it."""
+    try:
+        found.set_result(_getaddrinfo(host))
+    except Exception as error:  # noqa: BLE001 - raised where it is waited for
+        found.set_exception(error)
 
 
 def _getaddrinfo(host: str) -> Sequence[str]:

@@ -25,7 +25,8 @@ class WebhookSettings(BaseSettings):
 
     webhooks_deliver: bool = Field(
         default=True,
-        description="Whether this replica delivers webhooks; their API is there in any case.",
+        description="Whether this replica delivers webhooks; their API is there in any case. Where no replica does, "
+        "retention drops nothing, since it waits for what is not yet queued.",
     )
     webhooks_allow_http: bool = Field(
         default=False, description="Whether webhooks may have http URLs: messages then travel readable to all."

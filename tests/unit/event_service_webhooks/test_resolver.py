@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -60,3 +62,23 @@ async def test_a_name_server_that_is_silent_holds_up_only_its_own_names(monkeypa
     finally:
         answer.set()
         lookup.close()
+
+
+def test_a_lookup_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    program = """
+import asyncio, socket, threading
+from event_service.webhooks.resolver import SystemLookup
+socket.getaddrinfo = lambda *_arguments, **_options: threading.Event().wait()
+async def main():
+    lookup = SystemLookup()
+    try:
+        async with asyncio.timeout(0.05):
+            await lookup("silent.example")
+    except TimeoutError:
+        print("given up")
+    lookup.close()
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "given up\n"
+    assert done.stderr == ""
