@@ -37,7 +37,7 @@ class Stack:
     @property
     def calls_url(self) -> str:
         """Where the platform posts its queries and events."""
-        return f"http://{self.http}/v1/calls"
+        return f"{_scheme()}://{self.http}/v1/calls"
 
 
 def default_data_dir() -> Path:
@@ -102,17 +102,23 @@ def _spec(module: str, environment: dict[str, str]) -> ServiceSpec:
     return ServiceSpec(module, (sys.executable, "-m", module), environment)
 
 
+def _scheme() -> str:
+    """What the gateway speaks: it has its settings from our environment."""
+    return "https" if os.environ.get("AXBRIDGE_GATEWAY_HTTPS_CERT_FILE") else "http"
+
+
 async def _wait_until_ready(http: str) -> None:
     # Slow to import, and no other command needs it.
     import aiohttp
 
-    url = f"http://{http}/readyz"
+    url = f"{_scheme()}://{http}/readyz"
     deadline = asyncio.get_running_loop().time() + READY_SECONDS
     said = "nothing"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while asyncio.get_running_loop().time() < deadline:
             try:
-                async with session.get(url) as response:
+                # It is our own process that is asked, and only whether it is there.
+                async with session.get(url, ssl=False) as response:
                     if response.status == 200:
                         return
                     said = f"HTTP {response.status}"

@@ -88,7 +88,7 @@ def test_wrong_settings_are_told() -> None:
     process = start(QUERY_BUDGET_SECONDS="-1")
     _, log = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "query_budget_seconds" in log
+    assert "AXBRIDGE_GATEWAY_QUERY_BUDGET_SECONDS" in log
 
 
 def test_the_settings_are_frozen_and_documented() -> None:
