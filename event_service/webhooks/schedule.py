@@ -11,7 +11,7 @@ SECOND_US = 1_000_000
 DEFAULT_DELAYS_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 # Many messages that failed together must not come back together.
 JITTER = 0.1
-_LEAST_LIFETIME_SECONDS = 5
+_LEAST_LIFETIME_SECONDS = 20
 # What an endpoint can ask for; more is cut down to this.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 GONE = 410
