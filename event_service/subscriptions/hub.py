@@ -8,10 +8,10 @@ from typing import Protocol
 from common.clock import Clock, to_microseconds
 from common.errors import UnavailableError
 from event_service.domain import CallEvent, LoggedDecision
+from event_service.pace import Pace, keep_stepping
 from event_service.ports import EventLog, EventOutcome, LoggedEvent
 from event_service.subscriptions.domain import Heads, Place
 from event_service.subscriptions.ports import SubscriptionStore, Tail
-from event_service.webhooks.pace import Pace, keep_stepping
 
 PURGE_SECONDS = 5.0
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from common.clock import Clock
 from common.sql import open_engine
+from event_service.sql_database import EventDatabase
 from event_service.subscriptions.consumer import ConsumerRules, Sources
 from event_service.subscriptions.hub import Hub
 from event_service.subscriptions.service import DeliveryStreams, SubscriptionService
@@ -14,7 +15,6 @@ from event_service.subscriptions.settings import SubscriptionSettings
 from event_service.subscriptions.sql_leases import SqlLeaseStore
 from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.subscriptions.sql_tail import SqlTail
-from event_service.webhooks.database import WebhookDatabase
 
 # Streams end by themselves before the connection is ended for its age.
 _AGE_SHARE = 0.9
@@ -39,7 +39,7 @@ async def running_subscriptions(
         # Connections of their own: neither streams nor the log wait for each other's.
         engine = open_engine(database_url, pool_timeout_seconds=_POOL_TIMEOUT_SECONDS)
         stack.push_async_callback(engine.dispose)
-        database = WebhookDatabase(engine)
+        database = EventDatabase(engine)
         stack.push_async_callback(database.drain)
         store, tail = SqlSubscriptionStore(database), SqlTail(database)
         hub = Hub(tail, store, clock, settings.subscriptions_poll_seconds)

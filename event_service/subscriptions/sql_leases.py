@@ -6,16 +6,16 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_service.sql_database import EventDatabase
 from event_service.subscriptions.domain import HeldPlace, Place, Tenure, fair_share
 from event_service.subscriptions.ports import ConsumerName, Renewal
 from event_service.subscriptions.sql_schema import subscription_consumers, subscription_cursors, subscriptions
-from event_service.webhooks.database import WebhookDatabase
 
 
 class SqlLeaseStore:
     """`LeaseStore` over SQLite or PostgreSQL. Whoever divides partitions holds the subscription's row."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def renew(self, consumer: ConsumerName, renewal: Renewal) -> Tenure | None:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.errors import AlreadyExistsError, FailedPreconditionError, ResourceExhaustedError
+from event_service.sql_database import EventDatabase
 from event_service.sql_schema import partition_heads
 from event_service.subscriptions.domain import (
     Place,
@@ -20,13 +21,12 @@ from event_service.subscriptions.domain import (
 )
 from event_service.subscriptions.sql_places import places_of
 from event_service.subscriptions.sql_schema import subscription_consumers, subscription_cursors, subscriptions
-from event_service.webhooks.database import WebhookDatabase
 
 
 class SqlSubscriptionStore:
     """`SubscriptionStore` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def create(self, subscription: Subscription, start: StartPosition, most: int) -> Subscription:

@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.domain import call_key
 from event_service.ports import LoggedEvent
+from event_service.sql_database import EventDatabase
 from event_service.sql_rows import CALL_COLUMNS, EVENT_COLUMNS, call_revision, logged_event
 from event_service.sql_schema import call_changes, calls, events, partition_heads
 from event_service.subscriptions.domain import Delivery, Heads, Place, call_matches, event_matches
 from event_service.subscriptions.ports import TailBatch, TailRequest
-from event_service.webhooks.database import WebhookDatabase
 
 # Offsets and changes that one read looks at, whoever's they are.
 SCANNED_EVENTS = 2000
@@ -25,7 +25,7 @@ _NUMBERS = (calls.c.calling_number, calls.c.access_number, calls.c.called_number
 class SqlTail:
     """`Tail` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def heads(self) -> Heads:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from common.clock import Clock, to_microseconds
 from common.errors import AxbridgeError, UnavailableError
 from common.logs import get_logger
+from event_service.pace import Pace, keep_stepping
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Webhook
-from event_service.webhooks.pace import Pace, keep_stepping
 from event_service.webhooks.ports import DeliveryQueue, LeaseRequest
 
 _log = get_logger(__name__)

@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import Clock, to_microseconds
 from common.sql import open_engine
+from event_service.pace import Pace, keep_stepping
 from event_service.sql_changes import SqlCallChanges
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog
 from event_service.webhooks.courier import Courier
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.delivery_service import DeliveryService
 from event_service.webhooks.dispatcher import Dispatcher, DispatchLimits
 from event_service.webhooks.feeder import Feeder, FeedSources
 from event_service.webhooks.http_sender import HttpSender
-from event_service.webhooks.pace import Pace, keep_stepping
 from event_service.webhooks.ports import PurgeBounds, Purger
 from event_service.webhooks.resolver import SystemLookup
 from event_service.webhooks.schedule import RetrySchedule, parse_delays
@@ -71,7 +71,7 @@ async def running_webhooks(
     async with AsyncExitStack() as stack:
         engine = open_engine(surroundings.database_url)
         stack.push_async_callback(engine.dispose)
-        database = WebhookDatabase(engine)
+        database = EventDatabase(engine)
         stack.push_async_callback(database.drain)
         lookup = SystemLookup()
         stack.callback(lookup.close)

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_service.sql_database import EventDatabase
 from event_service.webhooks.circuit import EndpointHealth
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import Attempt, DeadLetter
 from event_service.webhooks.ports import DeliveryCounts
 from event_service.webhooks.sql_order import Lane, lock_unfinished
@@ -31,7 +31,7 @@ _UPDATE_DELIVERY = update(webhook_deliveries).where(_d.delivery_id == bindparam(
 class SqlDeliveryDesk:
     """`DeliveryDesk` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def attempts(self, webhook_id: str, message_id: str, before_id: int, limit: int) -> Sequence[Attempt]:

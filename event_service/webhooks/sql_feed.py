@@ -7,8 +7,8 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_service.sql_database import EventDatabase
 from event_service.sql_schema import partition_heads
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import Webhook, WebhookState
 from event_service.webhooks.ports import FeedPosition, FeedStep
 from event_service.webhooks.sql_order import lock_unfinished
@@ -25,7 +25,7 @@ _UPDATE_CURSOR = update(webhook_cursors).where(webhook_cursors.c.partition_id ==
 class SqlDeliveryFeed:
     """`DeliveryFeed` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def prepare(self) -> None:

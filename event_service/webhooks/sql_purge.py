@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.logs import get_logger
-from event_service.webhooks.database import WebhookDatabase
+from event_service.sql_database import EventDatabase
 from event_service.webhooks.domain import WebhookState
 from event_service.webhooks.ports import PurgeBounds, PurgeCounts
 from event_service.webhooks.sql_order import promote
@@ -23,7 +23,7 @@ _log = get_logger(__name__)
 class SqlPurger:
     """`Purger` over SQLite or PostgreSQL: one short transaction for each webhook."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def purge(self, bounds: PurgeBounds, now_us: int, limit: int) -> PurgeCounts:

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_service.sql_database import EventDatabase
 from event_service.webhooks.circuit import CircuitRules, EndpointHealth
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Verdict, Webhook, WebhookState
 from event_service.webhooks.ports import LeasedBatch, LeaseRequest
 from event_service.webhooks.sql_order import Lane, promote
@@ -34,7 +34,7 @@ _UPDATE_HEALTH = update(webhook_health).where(webhook_health.c.webhook_id == bin
 class SqlDeliveryQueue:
     """`DeliveryQueue` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase, rules: CircuitRules) -> None:
+    def __init__(self, database: EventDatabase, rules: CircuitRules) -> None:
         self._database = database
         self._rules = rules
 

@@ -6,8 +6,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.errors import AbortedError, ResourceExhaustedError
+from event_service.sql_database import EventDatabase
 from event_service.webhooks.circuit import EndpointHealth
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import Webhook, WebhookState
 from event_service.webhooks.sql_rows import DELETED, PENDING, health_row, webhook_of, webhook_row
 from event_service.webhooks.sql_schema import webhook_deliveries, webhook_health, webhooks
@@ -19,7 +19,7 @@ _CREATION_LOCK = 0x6178_7768  # "axwh"
 class SqlWebhookStore:
     """`WebhookStore` over SQLite or PostgreSQL."""
 
-    def __init__(self, database: WebhookDatabase) -> None:
+    def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
     async def create(self, webhook: Webhook, max_per_tenant: int) -> None:

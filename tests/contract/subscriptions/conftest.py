@@ -11,6 +11,7 @@ from common.sql import open_engine
 from event_service.domain import CallEvent, LoggedDecision
 from event_service.migrate import migrate
 from event_service.ports import EventLog, LoggedEvent
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.subscriptions.domain import (
     HeldPlace,
@@ -32,7 +33,6 @@ from event_service.subscriptions.ports import (
 from event_service.subscriptions.sql_leases import SqlLeaseStore
 from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.subscriptions.sql_tail import SqlTail
-from event_service.webhooks.database import WebhookDatabase
 from tests.support.clock import FakeClock
 from tests.support.postgres import PostgresServer
 from tests.unit.event_service.builders import TENANT
@@ -125,7 +125,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         url = await server.create_database()
     clock = FakeClock()
     engine = open_engine(url, pool_timeout_seconds=10)
-    database = WebhookDatabase(engine)
+    database = EventDatabase(engine)
     try:
         await migrate(engine)
         count = await create_partitions(engine, PARTITIONS)

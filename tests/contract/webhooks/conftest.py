@@ -14,9 +14,9 @@ from event_service.domain import CallEvent, LoggedDecision, call_key
 from event_service.migrate import migrate
 from event_service.ports import CallChanges, EventLog
 from event_service.sql_changes import SqlCallChanges
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.webhooks.circuit import CircuitRules
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import (
     Attempt,
     HttpResult,
@@ -161,7 +161,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def open_stores(url: str, clock: FakeClock) -> AsyncIterator[Stores]:
     """The adapters of a database, over connections of their own, as a further process would have them."""
     engine = open_engine(url, pool_timeout_seconds=10)
-    database = WebhookDatabase(engine)
+    database = EventDatabase(engine)
     try:
         await migrate(engine)
         count = await create_partitions(engine, PARTITIONS)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from sqlalchemy import func, select
 
+from event_service.sql_database import EventDatabase
 from event_service.webhooks.circuit import CircuitRules
-from event_service.webhooks.database import WebhookDatabase
 from event_service.webhooks.domain import NewDelivery, Verdict, WebhookLimits, WebhookState
 from event_service.webhooks.ports import PurgeBounds
 from event_service.webhooks.sql_queue import SqlDeliveryQueue
@@ -120,7 +120,7 @@ async def test_everything_at_once_loses_no_message_and_keeps_each_calls_order(
     """Queueing, leasing, settling, giving up, purging and replaying from two replicas, over few calls."""
     # Failures are meant to be many here, and no pause is to come of them.
     one, other = (
-        replace(each, queue=SqlDeliveryQueue(WebhookDatabase(each.engine), CircuitRules(failures=10**6)))
+        replace(each, queue=SqlDeliveryQueue(EventDatabase(each.engine), CircuitRules(failures=10**6)))
         for each in two_replicas
     )
     await one.add_webhook(limits=WebhookLimits(max_in_flight=64))

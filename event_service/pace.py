@@ -54,7 +54,7 @@ async def keep_stepping(name: str, step: Callable[[], Awaitable[bool]], pace: Pa
             failures += 1
             more = False
             _log.warning("a step failed and is repeated", step=name, problem=error.message)
-        except Exception:  # noqa: BLE001 - a loop that ends takes every delivery with it
+        except Exception:  # noqa: BLE001 - a loop that ends takes all that it does with it
             failures += 1
             more = False
             _log.exception("a step failed and is repeated", step=name)

@@ -3,7 +3,7 @@
 import asyncio
 
 from common.errors import UnavailableError
-from event_service.webhooks.pace import Pace, keep_stepping
+from event_service.pace import Pace, keep_stepping
 
 
 class CountingPace(Pace):

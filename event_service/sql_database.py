@@ -1,4 +1,4 @@
-"""The webhooks' connections to the event database, apart from the log's so that neither waits for the other's."""
+"""Work on the event database over connections apart from the log's, so that neither waits for the other's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,7 +19,7 @@ _DEADLOCK = "40P01"
 _DEADLOCK_TRIES = 5
 
 
-class WebhookDatabase:
+class EventDatabase:
     """Runs work on the database to its end even when nobody waits for it any more: a statement that is cancelled
     half-way would leave its SQLite connection behind with the write lock in its hand."""
 
@@ -78,4 +78,4 @@ class WebhookDatabase:
         self._running.discard(task)
         # Reading the exception keeps asyncio from complaining where nobody waits any more.
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, AxbridgeError):
-            _log.error("work on the webhooks' tables failed", error=type(error).__name__)
+            _log.error("work on the event database failed", error=type(error).__name__)
