@@ -1,7 +1,7 @@
 """What is remembered, as JSON: the columns of the rows that it was read from.
 
-A binding's or a tenant's new column is in here by itself; a new field of `Candidates` is added below, and the number
-FORMAT in redis_cache grows with any change that the version before would misread.
+A binding's or a tenant's new column is in here by itself; a new field of `Candidates` is added below. With any change
+of what these documents look like the number FORMAT in redis_cache grows, since the version before reads them too.
 """
 
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ MARK_SECONDS = 10
 EPOCH_SECONDS = 600
 # What a value's document looks like inside. Code of two versions runs side by side during an update, so this number
 # changes with the format; the names of the epochs never do, or one version's writes would not void the other's values.
-FORMAT = 1
+FORMAT = 2
 
 _EPOCH, _MARK = b"e", b"m"
 # The epoch of a scope, a new one where there is none.

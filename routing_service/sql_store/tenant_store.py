@@ -122,8 +122,11 @@ class SqlTenantStore:
         await self._writer.write(tenant_id, work)
 
     async def _keep_as_history(self, connection: AsyncConnection, tenant: Tenant) -> None:
-        version = {**tenant_values(tenant), "ended_at_us": to_microseconds(self._clock.now())}
-        await connection.execute(sa.insert(tenant_history), [version])
+        """Keep a version of a locked tenant. Its versions end one after the other, whatever the clock says."""
+        ended = sa.select(sa.func.max(tenant_history.c.ended_at_us))
+        last_us = await connection.scalar(ended.where(tenant_history.c.tenant_id == tenant.tenant_id))
+        ended_at_us = max(to_microseconds(self._clock.now()), (last_us or 0) + 1)
+        await connection.execute(sa.insert(tenant_history), [{**tenant_values(tenant), "ended_at_us": ended_at_us}])
 
 
 async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
 from common.numbers import DialingFormat
@@ -12,10 +13,13 @@ from routing_service.domain.profile import CallProfile
 from routing_service.domain.tenant import JsonListStyle, PromptStyle, ResponseStyle, Tenant, TenantSettings
 from routing_service.ports import BindingFilter
 from routing_service.profile_rules import RuledFields
+from routing_service.sql_schema import tenant_history
+from routing_service.sql_store.tenant_store import SqlTenantStore
 from tests.contract.routing_store.conftest import Stores
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
     FULL_PROFILE,
+    MINUTE,
     NOW,
     SPOKEN_PROMPT,
     TENANT,
@@ -23,6 +27,7 @@ from tests.unit.routing_service.builders import (
     B,
     C,
     D,
+    FakeClock,
     axb,
     stored,
     tenant,
@@ -102,6 +107,28 @@ async def test_the_settings_of_the_past_are_known(stores: Stores) -> None:
     assert await stores.history.tenant_at(TENANT, datetime(2000, 1, 1, tzinfo=UTC)) == before
     assert await stores.history.tenant_at(TENANT, datetime.now(UTC) + timedelta(days=1)) == changed
     assert await stores.history.tenant_at("nobody", NOW) is None
+
+
+async def test_versions_that_end_in_the_same_microsecond_are_all_kept(stores: Stores) -> None:
+    tenants = SqlTenantStore(stores.database, stores.writer, FakeClock(NOW))
+    for _ in range(2):
+        for name in ("second", "third"):
+            await tenants.update(
+                TENANT,
+                lambda current, _, name=name: Tenant(  # type: ignore[misc]
+                    TENANT, TenantSettings(display_name=name), current.revision + 1
+                ),
+                with_profiles=False,
+            )
+        # Made again, its revisions begin anew.
+        await tenants.delete(TENANT)
+        await tenants.create(tenant(TENANT))
+    ended = sa.select(tenant_history.c.display_name).order_by(tenant_history.c.ended_at_us)
+
+    async with stores.database.writers.connect() as connection:
+        assert (await connection.execute(ended)).scalars().all() == ["", "second", "third"] * 2
+    first = await stores.history.tenant_at(TENANT, NOW - MINUTE)
+    assert first is not None and first.settings.display_name == ""
 
 
 async def test_an_update_that_is_refused_changes_nothing(stores: Stores) -> None:
