@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc.aio
 
@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 class ServedApi:
     """What a server serves: its servicers, their full names, what their methods ask of callers, what they depend on.
 
-    `interceptors` stand around the guard: they see refused calls too.
+    `interceptors` stand around the guard: they see refused calls too. Without what is `vital` it is not ready.
     """
 
     add_servicers: Callable[[grpc.aio.Server], None]
@@ -29,6 +29,7 @@ class ServedApi:
     requirements: Requirements
     dependencies: Mapping[str, Check]
     interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+    vital: Mapping[str, Check] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def running_guarded_server(
 ) -> AsyncIterator[RunningServer]:
     """Serve while the context is open, then drain. Raises OSError and AxbridgeError when it can't start."""
     async with running_guard(settings, listen, api.requirements, SystemClock()) as guard:
-        health = ServiceHealth(api.dependencies, guard.problems)
+        health = ServiceHealth(api.dependencies, guard.problems, api.vital)
         options = GrpcServerOptions(
             listen, settings.max_connection_age_seconds, drain_seconds=drain_seconds, tls=guard.tls
         )

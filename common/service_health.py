@@ -6,7 +6,7 @@ replicas share it, so taking one out of the balancer would help nobody, and what
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -21,23 +21,28 @@ Check = Callable[[], Awaitable[str]]
 
 
 class ServiceHealth:
-    """Ready once every check was right at the same time; `problems` are further things that are wrong but bearable."""
+    """Ready once every check was right at the same time, and while the `vital` ones are; `problems` are further things
+    that are wrong but bearable."""
 
-    def __init__(self, checks: Mapping[str, Check], problems: Callable[[], list[str]]) -> None:
-        self._checks = checks
+    def __init__(
+        self, checks: Mapping[str, Check], problems: Callable[[], list[str]], vital: Mapping[str, Check] | None = None
+    ) -> None:
+        self._vital = vital or {}
+        self._checks = {**checks, **self._vital}
         self._problems = problems
-        self._wrong: dict[str, str] = dict.fromkeys(checks, "not checked yet")
+        self._wrong: dict[str, str] = dict.fromkeys(self._checks, "not checked yet")
         self._was_ready = False
         self.is_draining = False
 
     def not_ready_reasons(self) -> list[str]:
         """Why no calls should come here; empty when they should."""
         reasons = ["shutting down"] if self.is_draining else []
-        return reasons if self._was_ready else reasons + self._failures()
+        return reasons + self._failures(self._vital if self._was_ready else self._checks)
 
     def degraded_reasons(self) -> list[str]:
         """What does not work at the moment although calls may come."""
-        return (self._failures() if self._was_ready else []) + self._problems()
+        bearable = self._checks.keys() - self._vital.keys() if self._was_ready else ()
+        return self._failures(bearable) + self._problems()
 
     async def check(self) -> None:
         """Look at every dependency once."""
@@ -47,7 +52,7 @@ class ServiceHealth:
                 log = _log.warning if wrong else _log.info
                 log("a dependency fails" if wrong else "a dependency works", dependency=name, detail=wrong)
             self._wrong[name] = wrong
-        self._was_ready = self._was_ready or not self._failures()
+        self._was_ready = self._was_ready or not self._failures(self._checks)
 
     async def keep_checking(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Look again and again, for ever."""
@@ -55,8 +60,8 @@ class ServiceHealth:
             await self.check()
             await sleep(CHECK_SECONDS)
 
-    def _failures(self) -> list[str]:
-        return [f"{name}: {wrong}" for name, wrong in self._wrong.items() if wrong]
+    def _failures(self, names: Collection[str]) -> list[str]:
+        return [f"{name}: {wrong}" for name, wrong in self._wrong.items() if wrong and name in names]
 
 
 def add_health_routes(app: web.Application, health: ServiceHealth) -> None:

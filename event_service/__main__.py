@@ -23,7 +23,7 @@ from common.settings_problems import make_data_directory
 from common.sql import open_engine
 from event_service.access import REQUIREMENTS
 from event_service.call_closer import CallCloser
-from event_service.durability import check_answers, check_durability
+from event_service.durability import DurabilityWatch, DurableLog, check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
 from event_service.ports import Patience
@@ -69,8 +69,9 @@ async def serve(settings: EventServiceSettings) -> int:
             subscriptions.hub.wake()
             webhooks.wake()
 
+        durability = DurabilityWatch(engine)
         committer = GroupCommitter(
-            AnnouncedLog(SqlEventLog(engine, clock, partition_count), announce_commit),
+            AnnouncedLog(DurableLog(SqlEventLog(engine, clock, partition_count), durability), announce_commit),
             GroupLimits(
                 max_queued_items=settings.max_queued_events,
                 max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
@@ -105,7 +106,13 @@ async def serve(settings: EventServiceSettings) -> int:
 
         await stack.enter_async_context(committer.running())
         service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME, SUBSCRIPTION_SERVICE_NAME)
-        api = ServedApi(add_servicers, service_names, REQUIREMENTS, {"database": lambda: check_answers(engine)})
+        api = ServedApi(
+            add_servicers,
+            service_names,
+            REQUIREMENTS,
+            dependencies={"database": lambda: check_answers(engine)},
+            vital={"durability": durability.look},
+        )
         serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
         server = await stack.enter_async_context(serving)
         # Streams last for ever: they are ended before the server waits for what is in flight.

@@ -48,6 +48,20 @@ async def test_what_is_lost_later_degrades(health: ServiceHealth, database: Depe
     assert health.degraded_reasons() == ["database: does not answer"]
 
 
+async def test_what_is_vital_makes_unready_again_and_ready_when_it_is_back(database: Dependency) -> None:
+    durability = Dependency()
+    health = ServiceHealth({"database": database.look}, list, {"durability": durability.look})
+    await health.check()
+    assert health.not_ready_reasons() == []
+    durability.wrong, database.wrong = "fsync is off", "does not answer"
+    await health.check()
+    assert health.not_ready_reasons() == ["durability: fsync is off"]
+    assert health.degraded_reasons() == ["database: does not answer"]
+    durability.wrong = ""
+    await health.check()
+    assert health.not_ready_reasons() == []
+
+
 async def test_the_end_is_not_ready_whatever_works(health: ServiceHealth) -> None:
     await health.check()
     health.is_draining = True
