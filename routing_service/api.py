@@ -45,9 +45,10 @@ def made_servicers(
     """A function that adds every servicer to a server."""
     limits = RoutingLimits(settings.max_batch_queries, settings.default_budget_seconds)
     ids = BindingIds(clock)
+    pools = SqlNumberPoolStore(stores.database, clock, stores.writer)
     routing = RoutingServicer(
         RoutingService(stores.source, stores.history, clock, limits, memory),
-        ShadowService(stores.source, stores.bindings, stores.tenants, clock),
+        ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
     )
     binding = BindingServicer(
         BindingService(stores.bindings, stores.tenants, clock, ids),
@@ -55,7 +56,6 @@ def made_servicers(
         ChangeService(SqlChangeFeed(stores.database), stores.tenants, stores.bell),
         AuditService(SqlAuditLog(stores.database)),
     )
-    pools = SqlNumberPoolStore(stores.database, clock, stores.writer)
     cool_down = timedelta(seconds=settings.pool_cool_down_seconds)
     pool = NumberPoolServicer(NumberPoolService(pools, stores.tenants, clock, ids, cool_down))
     tenant = TenantServicer(TenantService(stores.tenants))

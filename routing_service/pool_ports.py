@@ -1,6 +1,6 @@
 """What the use cases of number pools need from a store; see `ports` for what holds of all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -64,4 +64,8 @@ class NumberPoolStore(Protocol):
 
     async def uses(self, tenant_id: str, pool: str, since: datetime, limit: int) -> tuple[int, Sequence[NumberUse]]:
         """How many numbers a pool has, and how they were used since a time; at most `limit` uses."""
+        ...
+
+    async def pooled(self, tenant_id: str, numbers: Collection[str]) -> Collection[str]:
+        """Those of the numbers that are in a pool of the tenant."""
         ...

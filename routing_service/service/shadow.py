@@ -14,6 +14,7 @@ from routing_service.domain.binding import EVERY_CALLER, Binding, BindingTerms
 from routing_service.domain.decision import UNREADABLE, Candidates, RouteContext, RouteKey, RouteQuery
 from routing_service.domain.tenant import Tenant
 from routing_service.not_found import no_such_binding, no_such_tenant
+from routing_service.pool_ports import NumberPoolStore
 from routing_service.ports import BindingFilter, BindingStore, CandidateSource, TenantStore
 from routing_service.resolver import resolve
 from routing_service.tenant_rules import check_tenant_id
@@ -86,10 +87,18 @@ class ShadowService:
     a group, who called last) is left out on both sides.
     """
 
-    def __init__(self, source: CandidateSource, bindings: BindingStore, tenants: TenantStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        source: CandidateSource,
+        bindings: BindingStore,
+        tenants: TenantStore,
+        pools: NumberPoolStore,
+        clock: Clock,
+    ) -> None:
         self._source = source
         self._bindings = bindings
         self._tenants = tenants
+        self._pools = pools
         self._clock = clock
 
     async def replay(
@@ -146,8 +155,8 @@ class ShadowService:
             raise InvalidArgumentError("proposal.deleted_binding_ids", "each binding can be named once")
         proposed: defaultdict[str, list[Binding]] = defaultdict(list)
         for place, each in enumerate(proposal.bindings):
-            terms = _checked(each.terms, tenant, place)
             before = by_id.get(each.binding_id)
+            terms = _checked(each.terms, tenant, None if before is None else before.terms, place)
             revision, created_at = (1, now) if before is None else (before.revision + 1, before.created_at)
             binding_id = each.binding_id or f"proposed-{place}"
             proposed[terms.access_number].append(
@@ -184,19 +193,20 @@ class ShadowService:
                         raise _in_the_way(claimed[key], each)
 
     async def _no_longer_known(self, tenant: Tenant, gone: dict[str, Binding], now: datetime) -> frozenset[str]:
-        """Access numbers on which no binding of the tenant would be left."""
+        """Access numbers that would no longer be the tenant's: no binding of it would be left there, and they are in
+        none of its pools."""
         unknown = set()
         for number in sorted({each.terms.access_number for each in gone.values()}):
             going = sum(each.terms.access_number == number for each in gone.values())
             which = BindingFilter(tenant.tenant_id, number, now=now)
             if len(await self._bindings.list_page(which, None, going + 1)) <= going:
                 unknown.add(number)
-        return frozenset(unknown)
+        return frozenset(unknown.difference(await self._pools.pooled(tenant.tenant_id, unknown) if unknown else ()))
 
 
-def _checked(terms: BindingTerms, tenant: Tenant, place: int) -> BindingTerms:
+def _checked(terms: BindingTerms, tenant: Tenant, current: BindingTerms | None, place: int) -> BindingTerms:
     try:
-        return checked_terms(terms, tenant)
+        return checked_terms(terms, tenant, current)
     except InvalidArgumentError as error:
         field = error.field.replace("binding", f"proposal.bindings[{place}]", 1)
         raise InvalidArgumentError(field, error.message.removeprefix(f"{error.field}: ")) from error

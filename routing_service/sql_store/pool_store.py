@@ -1,6 +1,6 @@
 """NumberPoolStore on a database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from routing_service.sql_store import claims
 from routing_service.sql_store.allocation import Allocator
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, Document, write_audit
+from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
@@ -145,6 +146,21 @@ class SqlNumberPoolStore:
             if len(found) > limit:
                 break
         return len(in_pool), found[:limit]
+
+    async def pooled(self, tenant_id: str, numbers: Collection[str]) -> Collection[str]:
+        listed = list_elements("numbers", self._database.is_sqlite)
+        number = element(listed.c.value, 0, self._database.is_sqlite)
+        found = (
+            sa.select(pool_numbers.c.access_number)
+            .select_from(listed.join(pool_numbers, pool_numbers.c.access_number == number))
+            .where(pool_numbers.c.tenant_id == tenant_id)
+        )
+        wanted = {"numbers": json_list([[each] for each in numbers])}
+
+        async def work(connection: AsyncConnection) -> Collection[str]:
+            return set((await connection.execute(found, wanted)).scalars())
+
+        return await self._database.read(work)
 
     async def _uses_on(
         self, tenant_id: str, numbers: Sequence[str], since: datetime, limit: int
