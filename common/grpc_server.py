@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from common.grpc_channel import KEEPALIVE_TIME_SECONDS, KEEPALIVE_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES
 from common.grpc_errors import ErrorInterceptor
+from common.health_servicer import HealthServicer
 from common.reloading import ReloadedFile, following
 from common.tls import TlsMaterial, server_credentials
 
@@ -48,7 +48,7 @@ class RunningServer:
         """Tell health checkers, and the balancers that follow them, whether to send calls here."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", *self._service_names):
-            await self._health.set(name, status)
+            self._health.set(name, status)
 
 
 @asynccontextmanager
@@ -59,6 +59,8 @@ async def running_server(
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> AsyncIterator[RunningServer]:
     """Serve while the context is open, then drain: NOT_SERVING, no new calls, `drain_seconds` for those in flight.
+
+    It ends as soon as nothing is in flight any more. Streams that last for ever are their owners' to end before.
 
     `service_names` are the full protobuf names, for health and reflection. `interceptors` may raise AxbridgeErrors.
     Raises OSError when the address is taken, InvalidArgumentError when the TLS files hold no certificate of ours.
@@ -106,5 +108,5 @@ async def running_server(
         async with following(*([] if options.tls is None else [options.tls])):
             yield running
     finally:
-        await health.enter_graceful_shutdown()
+        health.drain()
         await asyncio.shield(server.stop(options.drain_seconds))

@@ -103,7 +103,11 @@ async def test_stopping_lets_calls_in_flight_finish_and_turns_health_off() -> No
         await servicer.entered.wait()
         stopping = asyncio.create_task(context.__aexit__(None, None, None))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watch.cancel()
+        # It ends by itself while the call is still in flight: nobody who watches holds up the end.
+        with pytest.raises(grpc.RpcError) as end:
+            await watch.read()
+        assert from_rpc_error(end.value).reason == "SERVICE_STOPPING"
+        assert not in_flight.done()
         servicer.go_on.set()
         assert await in_flight == call_service_pb2.GetCallResponse()
         await stopping
@@ -114,3 +118,20 @@ async def test_a_taken_address_is_an_error_of_its_own() -> None:
         with pytest.raises(OSError, match="can't listen"):
             async with running_server(GrpcServerOptions(listen=server.address), lambda server: None, []):
                 pass
+
+
+async def test_watching_tells_every_change_of_the_status() -> None:
+    async with (
+        running_server(LOOPBACK, lambda server: None, [SERVICE]) as server,
+        open_channel(server.address) as channel,
+    ):
+        health = health_pb2_grpc.HealthStub(channel)
+        whole, unknown = (health.Watch(health_pb2.HealthCheckRequest(service=name)) for name in ("", "of.nobody"))
+        assert (await unknown.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        for serving in (False, True):
+            assert ((await whole.read()).status == health_pb2.HealthCheckResponse.SERVING) is not serving
+            await server.set_serving(serving)
+        assert (await whole.read()).status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as failure:
+            await health.Check(health_pb2.HealthCheckRequest(service="of.nobody"), timeout=5)
+        assert failure.value.code() is grpc.StatusCode.NOT_FOUND
