@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 from common.errors import InvalidArgumentError
 
 TraceExporter = Literal["none", "console", "otlp-grpc", "otlp-http"]
+MetricsExporter = Literal["none", "otlp-grpc", "otlp-http"]
 _MAX_HEADERS_BYTES = 16 * 1024
 
 
@@ -39,6 +40,22 @@ class TelemetrySettings(BaseSettings):
         default=8192,
         ge=512,
         description="Most spans that wait to be exported; beyond it spans are dropped and counted, calls never wait.",
+    )
+
+    metrics_listen: str = Field(
+        default="",
+        description="HOST:PORT that GET /metrics is served on over HTTP, for Prometheus (docs/operations.md); empty: "
+        "nowhere.",
+    )
+    metrics_exporter: MetricsExporter = Field(
+        default="none", description="Where metrics are pushed to beside: `none`, `otlp-grpc` or `otlp-http`."
+    )
+    metrics_export_seconds: float = Field(default=15.0, ge=1, description="How often metrics are pushed.")
+    request_lines_per_second: float = Field(
+        default=100.0,
+        ge=0,
+        description="Most log lines per second about requests that went well, one a request; 0: none. Those beyond it "
+        "are counted. Requests that failed here always have their line.",
     )
 
     @field_validator("otlp_endpoint")
