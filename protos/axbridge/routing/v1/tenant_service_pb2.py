@@ -26,7 +26,7 @@ from axbridge.routing.v1 import tenant_pb2 as axbridge_dot_routing_dot_v1_dot_te
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(axbridge/routing/v1/tenant_service.proto\x12\x13\x61xbridge.routing.v1\x1a axbridge/routing/v1/tenant.proto\x1a google/protobuf/field_mask.proto\"B\n\x13\x43reateTenantRequest\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\"C\n\x14\x43reateTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\"%\n\x10GetTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"@\n\x11GetTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x13ListTenantsResponse\x12,\n\x07tenants\x18\x01 \x03(\x0b\x32\x1b.axbridge.routing.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x13UpdateTenantRequest\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\"C\n\x14UpdateTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\"(\n\x13\x44\x65leteTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse2\xfc\x03\n\rTenantService\x12\x63\n\x0c\x43reateTenant\x12(.axbridge.routing.v1.CreateTenantRequest\x1a).axbridge.routing.v1.CreateTenantResponse\x12Z\n\tGetTenant\x12%.axbridge.routing.v1.GetTenantRequest\x1a&.axbridge.routing.v1.GetTenantResponse\x12`\n\x0bListTenants\x12\'.axbridge.routing.v1.ListTenantsRequest\x1a(.axbridge.routing.v1.ListTenantsResponse\x12\x63\n\x0cUpdateTenant\x12(.axbridge.routing.v1.UpdateTenantRequest\x1a).axbridge.routing.v1.UpdateTenantResponse\x12\x63\n\x0c\x44\x65leteTenant\x12(.axbridge.routing.v1.DeleteTenantRequest\x1a).axbridge.routing.v1.DeleteTenantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(axbridge/routing/v1/tenant_service.proto\x12\x13\x61xbridge.routing.v1\x1a axbridge/routing/v1/tenant.proto\x1a google/protobuf/field_mask.proto\"V\n\x13\x43reateTenantRequest\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"C\n\x14\x43reateTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\"%\n\x10GetTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"@\n\x11GetTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x13ListTenantsResponse\x12,\n\x07tenants\x18\x01 \x03(\x0b\x32\x1b.axbridge.routing.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\x13UpdateTenantRequest\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"C\n\x14UpdateTenantResponse\x12+\n\x06tenant\x18\x01 \x01(\x0b\x32\x1b.axbridge.routing.v1.Tenant\"<\n\x13\x44\x65leteTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x16\n\x14\x44\x65leteTenantResponse2\xfc\x03\n\rTenantService\x12\x63\n\x0c\x43reateTenant\x12(.axbridge.routing.v1.CreateTenantRequest\x1a).axbridge.routing.v1.CreateTenantResponse\x12Z\n\tGetTenant\x12%.axbridge.routing.v1.GetTenantRequest\x1a&.axbridge.routing.v1.GetTenantResponse\x12`\n\x0bListTenants\x12\'.axbridge.routing.v1.ListTenantsRequest\x1a(.axbridge.routing.v1.ListTenantsResponse\x12\x63\n\x0cUpdateTenant\x12(.axbridge.routing.v1.UpdateTenantRequest\x1a).axbridge.routing.v1.UpdateTenantResponse\x12\x63\n\x0c\x44\x65leteTenant\x12(.axbridge.routing.v1.DeleteTenantRequest\x1a).axbridge.routing.v1.DeleteTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,25 +34,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.routing.v1.tenant_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATETENANTREQUEST']._serialized_start=133
-  _globals['_CREATETENANTREQUEST']._serialized_end=199
-  _globals['_CREATETENANTRESPONSE']._serialized_start=201
-  _globals['_CREATETENANTRESPONSE']._serialized_end=268
-  _globals['_GETTENANTREQUEST']._serialized_start=270
-  _globals['_GETTENANTREQUEST']._serialized_end=307
-  _globals['_GETTENANTRESPONSE']._serialized_start=309
-  _globals['_GETTENANTRESPONSE']._serialized_end=373
-  _globals['_LISTTENANTSREQUEST']._serialized_start=375
-  _globals['_LISTTENANTSREQUEST']._serialized_end=434
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=436
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=528
-  _globals['_UPDATETENANTREQUEST']._serialized_start=531
-  _globals['_UPDATETENANTREQUEST']._serialized_end=673
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=675
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=742
-  _globals['_DELETETENANTREQUEST']._serialized_start=744
-  _globals['_DELETETENANTREQUEST']._serialized_end=784
-  _globals['_DELETETENANTRESPONSE']._serialized_start=786
-  _globals['_DELETETENANTRESPONSE']._serialized_end=808
-  _globals['_TENANTSERVICE']._serialized_start=811
-  _globals['_TENANTSERVICE']._serialized_end=1319
+  _globals['_CREATETENANTREQUEST']._serialized_end=219
+  _globals['_CREATETENANTRESPONSE']._serialized_start=221
+  _globals['_CREATETENANTRESPONSE']._serialized_end=288
+  _globals['_GETTENANTREQUEST']._serialized_start=290
+  _globals['_GETTENANTREQUEST']._serialized_end=327
+  _globals['_GETTENANTRESPONSE']._serialized_start=329
+  _globals['_GETTENANTRESPONSE']._serialized_end=393
+  _globals['_LISTTENANTSREQUEST']._serialized_start=395
+  _globals['_LISTTENANTSREQUEST']._serialized_end=454
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=456
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=548
+  _globals['_UPDATETENANTREQUEST']._serialized_start=551
+  _globals['_UPDATETENANTREQUEST']._serialized_end=713
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=715
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=782
+  _globals['_DELETETENANTREQUEST']._serialized_start=784
+  _globals['_DELETETENANTREQUEST']._serialized_end=844
+  _globals['_DELETETENANTRESPONSE']._serialized_start=846
+  _globals['_DELETETENANTRESPONSE']._serialized_end=868
+  _globals['_TENANTSERVICE']._serialized_start=871
+  _globals['_TENANTSERVICE']._serialized_end=1379
 # @@protoc_insertion_point(module_scope)
