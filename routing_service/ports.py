@@ -228,7 +228,10 @@ class TenantStore(Protocol):
     """The enterprises of this installation."""
 
     async def create(self, tenant: Tenant, origin: WriteOrigin = NO_ORIGIN) -> Tenant:
-        """Store a tenant, with an audit entry, as every write here. Raises AlreadyExistsError when the id is taken."""
+        """Store a tenant, with an audit entry, as every write here, and once for each request that is named.
+
+        Raises AlreadyExistsError when the id is taken.
+        """
         ...
 
     async def get(self, tenant_id: str) -> Tenant | None:

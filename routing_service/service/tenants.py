@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from routing_service.domain.profile import PROFILE_FIELDS
 from routing_service.domain.tenant import Tenant, TenantSettings
-from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
+from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin, checked_request_id
 from routing_service.not_found import no_such_tenant
 from routing_service.patch import ChangeableFields, check_paths, check_revision, patched
 from routing_service.ports import TenantStore
@@ -42,8 +42,9 @@ class TenantService:
         self._tenants = tenants
 
     async def create(self, tenant_id: str, settings: TenantSettings, origin: WriteOrigin = NO_ORIGIN) -> Tenant:
-        """Add a tenant. Raises InvalidArgumentError, AlreadyExistsError."""
+        """Add a tenant, once for each request that is named. Raises InvalidArgumentError, AlreadyExistsError."""
         check_tenant_id(tenant_id, "tenant.tenant_id")
+        checked_request_id(origin.request_id)
         return await self._tenants.create(Tenant(tenant_id, checked_settings(settings)), origin)
 
     async def get(self, tenant_id: str) -> Tenant:
@@ -78,6 +79,7 @@ class TenantService:
         binding that is there."""
         check_tenant_id(tenant_id, "tenant.tenant_id")
         check_paths(paths, CHANGEABLE_FIELDS)
+        checked_request_id(origin.request_id)
 
         def change(current: Tenant, in_use: Sequence[ProfileInUse]) -> Tenant:
             check_revision(current.revision, expected_revision)
@@ -92,4 +94,5 @@ class TenantService:
     async def delete(self, tenant_id: str, origin: WriteOrigin = NO_ORIGIN) -> None:
         """Remove a tenant. Raises InvalidArgumentError, and what TenantStore.delete raises."""
         check_tenant_id(tenant_id, "tenant_id")
+        checked_request_id(origin.request_id)
         await self._tenants.delete(tenant_id, origin)

@@ -21,7 +21,7 @@ class TenantServicer(TenantServiceServicer):
         self, request: tenant_service_pb2.CreateTenantRequest, context: Any
     ) -> tenant_service_pb2.CreateTenantResponse:
         tenant = await self._service.create(
-            request.tenant.tenant_id, settings_from_proto(request.tenant), origin_of(request)
+            request.tenant.tenant_id, settings_from_proto(request.tenant), origin_of(request, request.request_id)
         )
         return tenant_service_pb2.CreateTenantResponse(tenant=tenant_to_proto(tenant))
 
@@ -48,12 +48,12 @@ class TenantServicer(TenantServiceServicer):
             settings_from_proto(masked),
             request.update_mask.paths,
             request.expected_revision,
-            origin_of(request),
+            origin_of(request, request.request_id),
         )
         return tenant_service_pb2.UpdateTenantResponse(tenant=tenant_to_proto(tenant))
 
     async def DeleteTenant(
         self, request: tenant_service_pb2.DeleteTenantRequest, context: Any
     ) -> tenant_service_pb2.DeleteTenantResponse:
-        await self._service.delete(request.tenant_id, origin_of(request))
+        await self._service.delete(request.tenant_id, origin_of(request, request.request_id))
         return tenant_service_pb2.DeleteTenantResponse()

@@ -1,7 +1,9 @@
 """TenantStore on a database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,8 +18,16 @@ from routing_service.sql_schema import bindings, pool_numbers, requests, tenant_
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
 from routing_service.sql_store.journal import AuditRecord, tenant_document, write_audit
-from routing_service.sql_store.rows import read_tenant, tenant_values
-from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
+from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
+from routing_service.sql_store.rows import read_tenant, read_tenant_values, tenant_values
+from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
+
+# What the content hashes of writes of tenants begin with: these requests outlive their tenants.
+_OF_TENANTS = "tenant:"
+_TENANT_RESULT: ResultForm[Tenant] = ResultForm(
+    lambda tenant: orjson.dumps(tenant_values(tenant)).decode(),
+    lambda document: read_tenant_values(orjson.loads(document)),
+)
 
 
 async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> Tenant:
@@ -56,7 +66,7 @@ class SqlTenantStore:
             transaction.touch_tenant(tenant.tenant_id)
             return tenant
 
-        return await self._writer.write(tenant.tenant_id, work)
+        return await self._writer.write(tenant.tenant_id, self._once(tenant.tenant_id, origin, work, _TENANT_RESULT))
 
     async def get(self, tenant_id: str) -> Tenant | None:
         statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
@@ -91,7 +101,7 @@ class SqlTenantStore:
             transaction.touch_tenant(tenant_id)
             return changed
 
-        return await self._writer.write(tenant_id, work)
+        return await self._writer.write(tenant_id, self._once(tenant_id, origin, work, _TENANT_RESULT))
 
     async def delete(self, tenant_id: str, origin: WriteOrigin = NO_ORIGIN) -> None:
         async def work(transaction: Transaction) -> None:
@@ -111,15 +121,25 @@ class SqlTenantStore:
                     reason="TENANT_HAS_ACCESS_NUMBERS",
                     metadata={"tenant_id": tenant_id},
                 )
-            # A tenant of the same id that is made later has asked for nothing yet.
-            await connection.execute(sa.delete(requests).where(requests.c.tenant_id == tenant_id))
+            # A tenant of the same id that is made later has asked for nothing yet, but to be made and deleted itself.
+            of_tenant = requests.c.tenant_id == tenant_id
+            its_own = requests.c.content_hash.startswith(_OF_TENANTS)
+            await connection.execute(sa.delete(requests).where(of_tenant, sa.not_(its_own)))
             await self._keep_as_history(connection, current)
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
             record = AuditRecord("tenant.delete", tenant_id, tenant_document(current))
             await write_audit(connection, tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant_id)
 
-        await self._writer.write(tenant_id, work)
+        await self._writer.write(tenant_id, self._once(tenant_id, origin, work, NO_RESULT))
+
+    def _once(self, tenant_id: str, origin: WriteOrigin, work: Work[Result], form: ResultForm[Result]) -> Work[Result]:
+        named = replace(origin, content_hash=f"{_OF_TENANTS}{origin.content_hash}")
+
+        async def once_only(transaction: Transaction) -> Result:
+            return await once(transaction, tenant_id, named, self._clock.now(), lambda: work(transaction), form)
+
+        return once_only
 
     async def _keep_as_history(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Keep a version of a locked tenant. Its versions end one after the other, whatever the clock says."""

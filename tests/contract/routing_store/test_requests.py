@@ -8,14 +8,14 @@ import pytest
 from common.clock import SystemClock
 from common.errors import AlreadyExistsError, InvalidArgumentError
 from routing_service.domain.binding import Binding
-from routing_service.domain.tenant import Tenant
+from routing_service.domain.tenant import Tenant, TenantSettings
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import BindingFilter
 from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
 from routing_service.sql_store.requests import forget_old_requests
 from tests.contract.routing_store.conftest import Stores
-from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, FakeClock, axb, stored
+from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, FakeClock, axb, stored, tenant
 
 FIRST = WriteOrigin("crm", "order-1", "content")
 
@@ -91,3 +91,38 @@ async def test_after_a_day_a_name_is_free_again(stores: Stores) -> None:
     clock.advance(timedelta(hours=25))
     assert await forget_old_requests(stores.database, clock.now()) == 1
     assert await forget_old_requests(stores.database, clock.now()) == 0
+
+
+async def test_writes_of_tenants_are_repeatable(stores: Stores) -> None:
+    made, changed, gone = (WriteOrigin("crm", name, "content") for name in ("make", "change", "end"))
+
+    def rename(current: Tenant, _: object) -> Tenant:
+        return Tenant(current.tenant_id, TenantSettings(display_name="new"), current.revision + 1)
+
+    for _ in range(2):
+        assert await stores.tenants.create(tenant("t1"), made) == tenant("t1")
+        second = await stores.tenants.update("t1", rename, with_profiles=False, origin=changed)
+        assert (second.revision, second.settings.display_name) == (2, "new")
+    assert await stores.tenants.get("t1") == second
+    for _ in range(2):
+        await stores.tenants.delete("t1", gone)
+    assert await stores.tenants.create(tenant("t1"), made) == tenant("t1")
+    assert await stores.tenants.get("t1") is None, "it was made before"
+    with pytest.raises(InvalidArgumentError) as raised:
+        await stores.tenants.create(tenant("t1"), WriteOrigin("crm", "end", "other"))
+    assert raised.value.reason == "REQUEST_ID_REUSED"
+    audited = await SqlAuditLog(stores.database).list_page("t1", "t1", None, 10)
+    assert [(each.action, each.request_id) for each in audited] == [
+        ("tenant.delete", "end"),
+        ("tenant.update", "change"),
+        ("tenant.create", "make"),
+    ]
+
+
+async def test_a_tenant_that_is_made_again_has_asked_for_nothing_yet(stores: Stores) -> None:
+    await stores.bindings.create(TENANT, lambda _: new("b1"), FIRST)
+    await stores.bindings.delete(TENANT, "b1", lambda _: None, NOW)
+    await stores.tenants.delete(TENANT)
+    await stores.tenants.create(tenant(TENANT))
+
+    assert (await stores.bindings.create(TENANT, lambda _: new("b2"), FIRST)).binding_id == "b2"
