@@ -49,7 +49,7 @@ SEND_TO_SUBSCRIBER: Final = SpanType("send subscription", SpanKind.PRODUCER)
 # One attempt to post a message to a webhook's endpoint.
 POST_WEBHOOK: Final = SpanType("POST webhook", SpanKind.CLIENT)
 
-# -- Spans of a batch: in the trace of its only sampled item, or in a trace of their own with links to several -----------
+# -- Spans of a batch: in the trace of its only sampled item, or one of their own with links to several ----------------
 # The gateway's call of the routing service.
 CALL_RESOLVE_BATCH: Final = SpanType("axbridge.routing.v1.RoutingService/ResolveBatch", SpanKind.CLIENT)
 # The routing service's side of it.

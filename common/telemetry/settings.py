@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from common.errors import InvalidArgumentError
+from common.telemetry.sampling import TraceSampler
 
 TraceExporter = Literal["none", "console", "otlp-grpc", "otlp-http"]
 MetricsExporter = Literal["none", "otlp-grpc", "otlp-http"]
@@ -58,6 +59,11 @@ class TelemetrySettings(BaseSettings):
         "are counted. Requests that failed here always have their line.",
     )
 
+    @property
+    def has_traces(self) -> bool:
+        """Whether spans go anywhere."""
+        return self.trace_exporter != "none"
+
     @field_validator("otlp_endpoint")
     @classmethod
     def _check_endpoint(cls, value: str) -> str:
@@ -82,6 +88,23 @@ class TelemetrySettings(BaseSettings):
         if path is None:
             return {}
         return parse_headers(path.read_bytes())
+
+
+class SamplingSettings(TelemetrySettings):
+    """Part of the settings of those services that decide which calls are traced; the others follow them."""
+
+    trace_sample_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of the calls that are traced, 0 to 1, where spans are exported; the same in the gateway and "
+        "the event service.",
+    )
+
+    @property
+    def sampler(self) -> TraceSampler:
+        """What decides. Where no spans are exported it samples nothing."""
+        return TraceSampler(self.trace_sample_ratio if self.has_traces else 0.0)
 
 
 def parse_headers(text: bytes) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Spans as OTLP writes them, and what may stand in them.
 
 This is the one place where a span becomes bytes: what is not allowed in `names.py` can't get past it, and numbers are
-masked here. The bytes are written directly: the SDK's way, a span object and then an encoder, costs twenty times as much
+masked here. The bytes are written directly: a span object of the SDK and then its encoder cost twenty times as much
 (docs/tracing.md), which would be felt at every traced call.
 """
 
@@ -22,6 +22,7 @@ AttributeValue = str | int | float | bool
 MAX_TEXT_CHARACTERS = 256
 # As many as the SDK allows.
 MAX_LINKS = 128
+_LEAST_NUMBER = 1_000_000
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
@@ -115,10 +116,10 @@ def _key_value(tag: bytes, name: str, value: AttributeValue) -> bytes:
         wire = _field(b"\x0a", text)
     elif isinstance(value, bool):
         wire = b"\x10\x01" if value else b"\x10\x00"
+    elif content is Content.NUMBER or abs(value) >= _LEAST_NUMBER:
+        # As many digits as a phone number has.
+        return _key_value(tag, name, f"{value:.0f}")
     elif isinstance(value, int):
-        # A count of seven digits and more can be told from nobody's number, so it is a number.
-        if content is Content.NUMBER:
-            return _key_value(tag, name, str(value))
         wire = b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
     else:
         wire = b"\x21" + struct.pack("<d", value)

@@ -3,7 +3,7 @@ import pytest
 from common import protocol_codes
 from common.lifecycle import parse_announcement
 from common.protocol_codes import CallResult, EventCode, ProtocolCode
-from common.trace_ids import trace_id_for, traceparent_for
+from common.trace_ids import query_span_id, trace_id_bytes, trace_id_for
 
 TABLES = [
     table
@@ -37,7 +37,8 @@ def test_unknown_values_are_described_not_refused() -> None:
 def test_a_call_has_one_trace_and_calls_do_not_share_it() -> None:
     assert trace_id_for("100001", "s1") == trace_id_for("100001", "s1")
     assert trace_id_for("ab", "c") != trace_id_for("a", "bc")
-    assert traceparent_for("100001", "s1", 255, sampled=True) == f"00-{trace_id_for('100001', 's1')}-{255:016x}-01"
+    assert bytes.fromhex(trace_id_for("100001", "s1")) == (trace_id := trace_id_bytes("100001", "s1"))
+    assert query_span_id(trace_id) == query_span_id(trace_id) != query_span_id(trace_id_bytes("100001", "s2"))
 
 
 def test_only_announcements_are_read_as_such() -> None:
