@@ -20,6 +20,9 @@ app = typer.Typer(help="Bind numbers: who reaches whom on an access number.", no
 
 Tenant = Annotated[str, typer.Option("--tenant", help="The enterprise (vccId).")]
 AccessNumber = Annotated[str, typer.Option("--access", help="X, the number that callers dial.")]
+RequestId = Annotated[
+    str, typer.Option("--request-id", help="Names this request: the same one again does nothing twice, for 24 hours.")
+]
 OneWay = Annotated[bool, typer.Option("--one-way", help="A may call B, but not B A.")]
 Display = Annotated[str, typer.Option(help="What the callee sees; else the access number.")]
 Callback = Annotated[str, typer.Option(help="Whom the owner reaches by calling X; else nobody.")]
@@ -68,6 +71,7 @@ def axb(
     output: OutputOptions,
     one_way: OneWay = False,
     display: Display = "",
+    request_id: RequestId = "",
 ) -> None:
     """A pair: A calling X reaches B, B calling X reaches A. Members are tried after B."""
     binding = binding_pb2.Binding(
@@ -79,7 +83,7 @@ def axb(
         one_way=one_way,
         display_number=display,
     )
-    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output, request_id)
 
 
 @app.command()
@@ -98,6 +102,7 @@ def axyb(
     target: RoutingTarget,
     output: OutputOptions,
     one_way: OneWay = False,
+    request_id: RequestId = "",
 ) -> None:
     """A pair as axb, but the callee sees Y."""
     binding = binding_pb2.Binding(
@@ -109,7 +114,7 @@ def axyb(
         y_number=y,
         one_way=one_way,
     )
-    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output, request_id)
 
 
 @app.command()
@@ -128,6 +133,7 @@ def ax(
     callback: Callback = "",
     last_caller: LastCaller = False,
     display: Display = "",
+    request_id: RequestId = "",
 ) -> None:
     """An owner behind X: anyone who calls X reaches A. Members are tried after A."""
     binding = binding_pb2.Binding(
@@ -139,7 +145,7 @@ def ax(
         callback_to_last_caller=last_caller,
         display_number=display,
     )
-    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output, request_id)
 
 
 @app.command()
@@ -159,6 +165,7 @@ def axe(
     callback: Callback = "",
     last_caller: LastCaller = False,
     display: Display = "",
+    request_id: RequestId = "",
 ) -> None:
     """An extension with an X of its own: anyone who calls X reaches A. Members are tried after A."""
     binding = binding_pb2.Binding(
@@ -171,7 +178,7 @@ def axe(
         callback_to_last_caller=last_caller,
         display_number=display,
     )
-    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output, request_id)
 
 
 @app.command()
@@ -189,6 +196,7 @@ def axg(
     strategy: Strategy = None,
     max_members: MaxMembers = None,
     display: Display = "",
+    request_id: RequestId = "",
 ) -> None:
     """A group behind X: anyone who calls X reaches its members, in the strategy's order."""
     binding = binding_pb2.Binding(
@@ -199,7 +207,7 @@ def axg(
         max_members=max_members or 0,
         display_number=display,
     )
-    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output)
+    _create(binding, _Common(validity, schedule, targets, profile, prompts), target, output, request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +232,11 @@ class _Common:
         self.prompts.fill(binding.member_prompts)
 
 
-def _create(binding: binding_pb2.Binding, common: _Common, target: RoutingTarget, output: OutputOptions) -> None:
+def _create(
+    binding: binding_pb2.Binding, common: _Common, target: RoutingTarget, output: OutputOptions, request_id: str
+) -> None:
     common.fill(binding)
     with routing_client(target) as client:
-        request = binding_service_pb2.CreateBindingRequest(binding=binding)
+        request = binding_service_pb2.CreateBindingRequest(binding=binding, request_id=request_id)
         stored = client.caller.call(client.bindings.CreateBinding, request).binding
     show_binding(stored, output, "bound")

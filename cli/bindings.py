@@ -7,7 +7,7 @@ import typer
 from axbridge.routing.v1 import binding_pb2, binding_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from cli.bind import Tenant, ValidityOptions
+from cli.bind import RequestId, Tenant, ValidityOptions
 from cli.binding_options import MaxMembers, ScheduleOptions, Strategy, TargetOptions
 from cli.binding_view import kind_name, relation, show_binding, validity
 from cli.clients import RoutingClient, RoutingTarget, routing_client
@@ -113,6 +113,7 @@ def update(
         typer.Option(metavar="FIELD", help="Set a field back, such as expires_at or profile.client_id. Repeatable."),
     ] = None,
     if_revision: IfRevision = 0,
+    request_id: RequestId = "",
 ) -> None:
     """Change what is given and leave the rest."""
     changed = binding_pb2.Binding(
@@ -149,7 +150,10 @@ def update(
     if not paths:
         raise typer.BadParameter("nothing to change: give at least one option, or --clear FIELD")
     request = binding_service_pb2.UpdateBindingRequest(
-        binding=changed, update_mask=FieldMask(paths=paths), expected_revision=if_revision
+        binding=changed,
+        update_mask=FieldMask(paths=paths),
+        expected_revision=if_revision,
+        request_id=request_id,
     )
     with routing_client(target) as client:
         stored = client.caller.call(client.bindings.UpdateBinding, request).binding
@@ -159,11 +163,16 @@ def update(
 @app.command()
 @spread_options
 def delete(
-    binding: BindingId, tenant: Tenant, target: RoutingTarget, output: OutputOptions, if_revision: IfRevision = 0
+    binding: BindingId,
+    tenant: Tenant,
+    target: RoutingTarget,
+    output: OutputOptions,
+    if_revision: IfRevision = 0,
+    request_id: RequestId = "",
 ) -> None:
     """End a binding. A query that begins after this returns is never answered from it."""
     request = binding_service_pb2.DeleteBindingRequest(
-        tenant_id=tenant, binding_id=binding, expected_revision=if_revision
+        tenant_id=tenant, binding_id=binding, expected_revision=if_revision, request_id=request_id
     )
     with routing_client(target) as client:
         client.caller.call(client.bindings.DeleteBinding, request)

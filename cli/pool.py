@@ -8,7 +8,7 @@ import typer
 from axbridge.routing.v1 import binding_pb2, number_pool_service_pb2
 from google.protobuf.duration_pb2 import Duration
 
-from cli.bind import Tenant, ValidityOptions
+from cli.bind import RequestId, Tenant, ValidityOptions
 from cli.binding_view import show_binding
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
@@ -30,7 +30,6 @@ app = typer.Typer(help="Number pools: access numbers, and picking one for a pair
 Pool = Annotated[str, typer.Option("--pool", help="The pool; else the tenant's default pool.")]
 City = Annotated[str, typer.Option("--city", help="Area code, such as 25 for Nanjing.")]
 Numbers = Annotated[list[str] | None, typer.Argument(metavar="NUMBER...", help="Access numbers.")]
-RequestId = Annotated[str, typer.Option("--request-id", help="Names this request: repeated, it does nothing twice.")]
 Capabilities = Annotated[
     list[str] | None, typer.Option("--capability", help="What the number can do, such as sms. Repeatable.")
 ]
