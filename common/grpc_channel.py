@@ -87,6 +87,9 @@ def _options() -> list[tuple[str, str | int]]:
         # and calls wait for it within their own deadlines.
         ("grpc.min_reconnect_backoff_ms", 1000),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # When a replica goes, its name is looked up again, which finds those that replaced it. By default that waits
+        # until 30 s after the last time, and a rolling replacement of all replicas may be over sooner.
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         # Two channels to one target must not share a connection, or spreading load over them does nothing.
