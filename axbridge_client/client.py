@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from axbridge_client.deliveries import Deliveries
 from axbridge_client.reconnecting import Patience
+from common.auth.unmasking import UNMASK_METADATA
 from common.grpc_channel import KEEPALIVE_TIME_SECONDS, KEEPALIVE_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES, resolvable
 from common.grpc_errors import from_rpc_error
 
@@ -75,12 +76,16 @@ class Start:
 class AxbridgeClient:
     """A client of the event service at `target` (`HOST:PORT`), open as a context.
 
-    `api_key` goes with each call; use it with `tls` beyond this machine. Methods raise AxbridgeErrors (common.errors).
+    `api_key` goes with each call; use it with `tls` beyond this machine. Numbers are masked unless `unmask` asks for
+    whole ones, which takes the scope of that name and is written to the audit log. Methods raise AxbridgeErrors
+    (common.errors).
     """
 
-    def __init__(self, target: str, *, api_key: str = "", tls: ClientTls | None = None) -> None:
+    def __init__(self, target: str, *, api_key: str = "", tls: ClientTls | None = None, unmask: bool = False) -> None:
         self._target = target
-        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        if unmask:
+            self._metadata += (UNMASK_METADATA,)
         self._tls = tls
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
@@ -95,6 +100,8 @@ class AxbridgeClient:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
+            # Replicas that were all replaced within the default of 30 s are found at once.
+            ("grpc.dns_min_time_between_resolutions_ms", 1000),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ]
         if self._tls is None:
