@@ -1,8 +1,12 @@
-"""A consumer as a process of its own: writes each delivery into a file, then acknowledges it."""
+"""A consumer as a process of its own: writes each delivery into a file, with its time, then acknowledges it.
+
+The time is of the clock that all processes of a machine share, so that the files of several consumers can be merged.
+"""
 
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
 from axbridge_client import AxbridgeClient, Deliveries, Delivery
@@ -17,7 +21,7 @@ def line_of(delivery: Delivery) -> str:
     else:
         assert delivery.call is not None
         content = [delivery.call.session_id, "", f"revision {delivery.call.revision}"]
-    return json.dumps([delivery.partition, delivery.position, *content])
+    return json.dumps([time.monotonic_ns(), delivery.partition, delivery.position, *content])
 
 
 async def consume(deliveries: Deliveries, path: Path) -> None:
