@@ -14,6 +14,8 @@ from common.grpc_channel import open_channel
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from common.settings_problems import settings_problem
+from common.telemetry.tracing import running_tracing
+from gateway.call_traces import CallTraces
 from gateway.coalescer import CoalescerLimits
 from gateway.decisions import DecisionBuffer, DecisionLimits
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
@@ -24,7 +26,6 @@ from gateway.routing_client import RoutingClient, TenantClient
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.settings import GatewaySettings
 from gateway.tenants import DirectoryLimits, TenantDirectory
-from gateway.trace_sampler import TraceSampler
 from gateway.tracked_tasks import TrackedTasks
 from gateway.wiring import running_guards
 
@@ -41,6 +42,7 @@ async def serve(settings: GatewaySettings) -> int:
     clock = SystemClock()
     security = settings.channel_security
     async with (
+        running_tracing(settings, NAME, clock) as tracer,
         running_guards(settings, clock) as guards,
         open_channel(settings.routing_target, security) as routing,
         open_channel(settings.events_target, security) as events,
@@ -54,11 +56,11 @@ async def serve(settings: GatewaySettings) -> int:
             DecisionClient(events, _RECORD_TIMEOUT_SECONDS, clock),
             DecisionLimits(capacity=settings.max_buffered_decisions),
         )
-        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), clock)
-        publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), clock)
-        sampler = TraceSampler(settings.trace_sample_ratio)
-        query_options = QueryOptions(settings.query_budget_seconds, sampler)
-        event_options = EventOptions(settings.event_budget_seconds, settings.tenant_timeout_seconds, sampler)
+        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), tracer, clock)
+        publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), tracer, clock)
+        traces = CallTraces(tracer, settings.sampler, settings.keep_rules)
+        query_options = QueryOptions(settings.query_budget_seconds, traces)
+        event_options = EventOptions(settings.event_budget_seconds, settings.tenant_timeout_seconds, traces)
         tasks = TrackedTasks()
         calls = CallHandler(
             QueryService(resolver, directory, decisions, query_options, clock),

@@ -15,6 +15,9 @@ from axbridge.events.v1.event_service_pb2_grpc import EventServiceStub
 
 from common.clock import Clock, to_microseconds
 from common.grpc_errors import from_rpc_error
+from common.telemetry import names
+from common.telemetry.tracing import Tracer
+from gateway.batch_traces import NO_METADATA, Metadata, batch_span, item_span
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.convert import answered_to_proto, event_to_proto, publish_error, rejected_to_proto
 from gateway.domain import AnsweredQuery, ReceivedEvent, RejectedMessage
@@ -26,12 +29,20 @@ class EventClient:
     An event is converted by the one who brings it, so that one which can't be does not fail its neighbours.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, clock: Clock) -> None:
+    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, tracer: Tracer, clock: Clock) -> None:
         self._stub = EventServiceStub(channel)
+        self._tracer = tracer
         self._coalescer: Coalescer[CallEvent, PublishResult] = Coalescer(self._publish_batch, limits, clock)
 
     async def publish(self, event: ReceivedEvent, deadline: float) -> None:
         item = event_to_proto(event)
+        if not item.traceparent:
+            return await self._publish(item, deadline)
+        with item_span(self._tracer, names.PUBLISH, item.traceparent) as own:
+            item.traceparent = own
+            return await self._publish(item, deadline)
+
+    async def _publish(self, item: CallEvent, deadline: float) -> None:
         error = publish_error(await self._coalescer.submit(item.tenant_id, item, deadline))
         if error is not None:
             raise error
@@ -42,10 +53,21 @@ class EventClient:
 
     async def _publish_batch(self, batch: Batch[CallEvent, PublishResult]) -> Sequence[PublishResult]:
         request = PublishBatchRequest(events=[entry.item for entry in batch.entries])
+        traced = [traceparent for entry in batch.entries if (traceparent := entry.item.traceparent)]
+        if not traced:
+            return await self._call(request, batch, NO_METADATA)
+        with batch_span(
+            self._tracer, names.CALL_PUBLISH_BATCH, traced, len(batch.entries), is_retry=batch.is_retry
+        ) as metadata:
+            return await self._call(request, batch, metadata)
+
+    async def _call(
+        self, request: PublishBatchRequest, batch: Batch[CallEvent, PublishResult], metadata: Metadata
+    ) -> Sequence[PublishResult]:
         try:
             # The second attempt waits for a service that is just starting: better than sending the platform away.
             response = await self._stub.PublishBatch(
-                request, timeout=batch.timeout_seconds, wait_for_ready=batch.is_retry
+                request, timeout=batch.timeout_seconds, wait_for_ready=batch.is_retry, metadata=metadata
             )
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error

@@ -1,5 +1,6 @@
 """HTTP to use cases and back. Every answer is in the request's own format."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from aiohttp import web
@@ -58,7 +59,7 @@ class CallHandler:
                 return await self._turn_away(message, body, content_type, sender, started)
             if isinstance(command, Query):
                 if await self._entrance.has_room_for_query(tenant_id):
-                    styled = await self._queries.answer(command, started)
+                    styled = await self._queries.answer(command, started, request.headers)
                 else:
                     styled = self._queries.decline(command, ResultCode.UNAVAILABLE)
                 return web.Response(
@@ -67,7 +68,8 @@ class CallHandler:
                 )
             if not await self._entrance.has_room_for_event(tenant_id):
                 return self._unavailable(message.form, _echo(command, ResultCode.UNAVAILABLE))
-            return await self._tasks.run(self._take(message.form, command, self._receipt(body, content_type), started))
+            receipt = self._receipt(body, content_type)
+            return await self._tasks.run(self._take(message.form, command, receipt, started, request.headers))
         except MessageError as error:
             return await self._refuse(error, body, content_type, sender, started)
         except ConnectionError:
@@ -79,10 +81,12 @@ class CallHandler:
             form = refusal_form(content_type, body[:64])
             return self._unavailable(form, QueryAnswer("", "", "", "", ResultCode.INTERNAL))
 
-    async def _take(self, form: MessageForm, event: Event, receipt: Receipt, started: float) -> web.Response:
+    async def _take(
+        self, form: MessageForm, event: Event, receipt: Receipt, started: float, headers: Mapping[str, str]
+    ) -> web.Response:
         """Store an event. Runs as a task of its own: a platform that hangs up has not taken its event back."""
         try:
-            await self._events.take(event, receipt, started)
+            await self._events.take(event, receipt, started, headers)
         except (NotFoundError, InvalidArgumentError) as error:
             result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
             await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)

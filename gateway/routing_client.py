@@ -13,6 +13,9 @@ from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceStub
 from common.clock import Clock
 from common.errors import NotFoundError, UnexpectedError
 from common.grpc_errors import from_rpc_error
+from common.telemetry import names
+from common.telemetry.tracing import Tracer
+from gateway.batch_traces import NO_METADATA, Metadata, batch_span, item_span
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.convert import decision_from_proto, query_to_proto, tenant_from_proto
 from gateway.domain import Query, RouteDecision, TenantSettings
@@ -26,30 +29,51 @@ class RoutingClient:
     What is converted is converted by the one who asks, so that an item which can't be does not fail its neighbours.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, clock: Clock) -> None:
+    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, tracer: Tracer, clock: Clock) -> None:
         self._stub = RoutingServiceStub(channel)
+        self._tracer = tracer
         self._clock = clock
         self._coalescer: Coalescer[ResolveQuery, decision_pb2.RouteDecision]
         self._coalescer = Coalescer(self._resolve_batch, limits, clock)
 
     async def resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
-        item = query_to_proto(query, traceparent)
-        return decision_from_proto(await self._coalescer.submit(query.tenant_id, item, deadline))
+        if traceparent:
+            with item_span(self._tracer, names.ASK_ROUTING, traceparent) as own:
+                return await self._resolve(query, own, deadline)
+        return await self._resolve(query, "", deadline)
 
     async def close(self) -> None:
         """Return when every query that was taken is answered."""
         await self._coalescer.close()
 
+    async def _resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
+        item = query_to_proto(query, traceparent)
+        return decision_from_proto(await self._coalescer.submit(query.tenant_id, item, deadline))
+
     async def _resolve_batch(
         self, batch: Batch[ResolveQuery, decision_pb2.RouteDecision]
     ) -> Sequence[decision_pb2.RouteDecision]:
         now = self._clock.monotonic()
+        traced = []
         for entry in batch.entries:
+            item = entry.item
             left = min(entry.deadline - now, _LONGEST_BUDGET_SECONDS)
-            entry.item.budget_milliseconds = max(1, int(left * 1000))
+            item.budget_milliseconds = max(1, int(left * 1000))
+            if traceparent := item.traceparent:
+                traced.append(traceparent)
         request = ResolveBatchRequest(queries=[entry.item for entry in batch.entries])
+        if not traced:
+            return await self._call(request, batch.timeout_seconds, NO_METADATA)
+        with batch_span(
+            self._tracer, names.CALL_RESOLVE_BATCH, traced, len(batch.entries), is_retry=batch.is_retry
+        ) as metadata:
+            return await self._call(request, batch.timeout_seconds, metadata)
+
+    async def _call(
+        self, request: ResolveBatchRequest, timeout_seconds: float, metadata: Metadata
+    ) -> Sequence[decision_pb2.RouteDecision]:
         try:
-            response = await self._stub.ResolveBatch(request, timeout=batch.timeout_seconds)
+            response = await self._stub.ResolveBatch(request, timeout=timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
         return response.decisions

@@ -1,5 +1,6 @@
 """What the gateway does: answers queries within their budget, and takes events once they are stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from common.clock import Clock
@@ -12,6 +13,7 @@ from common.errors import (
 )
 from common.logs import get_logger
 from common.protocol_codes import ResultCode
+from gateway.call_traces import NO_HEADERS, CallTraces
 from gateway.domain import (
     DEFAULT_STYLE,
     NO_ATTRIBUTES,
@@ -30,7 +32,6 @@ from gateway.domain import (
 from gateway.log_throttle import LogThrottle
 from gateway.ports import DecisionSink, EventPublisher, Quarantine, RouteResolver
 from gateway.tenants import TenantDirectory
-from gateway.trace_sampler import TraceSampler
 
 _log = get_logger(__name__)
 
@@ -48,7 +49,7 @@ class QueryOptions:
     """How long an answer may take, and which calls are traced."""
 
     budget_seconds: float
-    sampler: TraceSampler
+    traces: CallTraces
 
 
 class QueryService:
@@ -67,16 +68,17 @@ class QueryService:
         self._decisions = decisions
         self._clock = clock
         self._budget_seconds = options.budget_seconds
-        self._sampler = options.sampler
+        self._traces = options.traces
 
     def style_of(self, tenant_id: str) -> AnswerStyle:
         """How a tenant's answers are written, as far as that is known without asking."""
         tenant = self._directory.known(tenant_id.strip())
         return DEFAULT_STYLE if tenant is None else tenant.style
 
-    async def answer(self, query: Query, started: float) -> StyledAnswer:
+    async def answer(self, query: Query, started: float, headers: Mapping[str, str] = NO_HEADERS) -> StyledAnswer:
         """The answer to a query whose headers were read at `started`, on the monotonic clock. Raises nothing."""
-        traceparent = self._sampler.traceparent(query.tenant_id, query.session_id)
+        context = self._traces.of_query(query)
+        traceparent = "" if context is None else context.traceparent
         try:
             decision = await self._resolver.resolve(query, traceparent, started + self._budget_seconds)
         except DeadlineExceededError:
@@ -86,13 +88,18 @@ class QueryService:
         except Exception as error:  # noqa: BLE001 - a query always gets an answer
             _log.error("a query failed unexpectedly", traceparent=traceparent, exc_info=error)
             decision = RouteDecision(ResultCode.INTERNAL, reason="internal error")
+        ended = self._clock.monotonic()
         tenant = self._directory.known(query.tenant_id.strip())
+        if context is not None or self._traces.is_kept(decision.result, ended - started):
+            times = (started, ended)
+            is_known = tenant is not None
+            self._traces.query_answered(query, context, decision, headers, times, is_tenant_known=is_known)
         if decision.style is None and tenant is not None:
             decision = _as_tenant_wishes(decision, tenant)
         if decision.result is not ResultCode.UNKNOWN_TENANT:
             # Calls of enterprises that don't exist have no record: anybody could fill the store with them.
             region = "" if tenant is None else tenant.default_region
-            answered = AnsweredQuery(query, decision, started, self._clock.monotonic(), region, traceparent)
+            answered = AnsweredQuery(query, decision, started, ended, region, traceparent)
             self._decisions.add(answered)
         return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE)
 
@@ -139,7 +146,7 @@ class EventOptions:
 
     budget_seconds: float
     tenant_seconds: float
-    sampler: TraceSampler
+    traces: CallTraces
 
 
 class EventService:
@@ -162,13 +169,28 @@ class EventService:
         self._unverified = LogThrottle(clock)
         self._lost = LogThrottle(clock)
 
-    async def take(self, event: Event, receipt: Receipt, started: float) -> None:
+    async def take(
+        self, event: Event, receipt: Receipt, started: float, headers: Mapping[str, str] = NO_HEADERS
+    ) -> None:
         """Returns when the event is on disk.
 
         Raises NotFoundError for an enterprise that does not exist, InvalidArgumentError for an event that can't be
         stored in any form, and another AxbridgeError when it is not known to be stored: it must be sent again.
         When it can't be told whether the enterprise exists, the event is stored with the flag `tenant_unverified`.
         """
+        traces = self._options.traces
+        context = traces.of_event(event)
+        try:
+            is_known = await self._store(event, receipt, started, "" if context is None else context.traceparent)
+        except BaseException as error:
+            times = (started, self._clock.monotonic())
+            traces.event_taken(event, context, error, headers, times, is_tenant_known=False)
+            raise
+        times = (started, self._clock.monotonic())
+        traces.event_taken(event, context, None, headers, times, is_tenant_known=is_known)
+
+    async def _store(self, event: Event, receipt: Receipt, started: float, traceparent: str) -> bool:
+        """Returns when the event is on disk: whether its tenant is known."""
         tenant_id = event.tenant_id.strip()
         tenant = self._directory.known(tenant_id)
         if tenant is None:
@@ -183,9 +205,9 @@ class EventService:
                 if tenant is None:
                     raise NotFoundError("vccId: unknown enterprise")
         region = "" if tenant is None else tenant.default_region
-        traceparent = self._options.sampler.traceparent(tenant_id, event.session_id)
         received = ReceivedEvent(event, receipt, region, traceparent)
         await self._publisher.publish(received, started + self._options.budget_seconds)
+        return tenant is not None
 
     async def put_away(self, message: RejectedMessage, started: float) -> None:
         """Quarantine a message, best effort: a failure is logged, not raised."""

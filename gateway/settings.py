@@ -1,18 +1,21 @@
 """The gateway's settings, read once from the environment."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.errors import InvalidArgumentError
 from common.grpc_channel import ChannelSecurity
+from common.telemetry.settings import SamplingSettings
 from common.tls import TlsFiles
+from gateway.call_traces import KeepRules
 from gateway.forwarded import parse_network
 
 
-class GatewaySettings(BaseSettings):
+class GatewaySettings(SamplingSettings):
     """Settings of `python -m gateway`; each is the environment variable AXBRIDGE_GATEWAY_<NAME>."""
 
     model_config = SettingsConfigDict(
@@ -133,8 +136,13 @@ class GatewaySettings(BaseSettings):
         ge=1,
         description="Most answered queries that wait to be put into the call records; the oldest are dropped.",
     )
-    trace_sample_ratio: float = Field(
-        default=0.0, ge=0, le=1, description="Share of the calls, 0 to 1, whose messages carry a trace context."
+    trace_keep_errors: bool = Field(
+        default=True,
+        description="Where spans are exported, also write the gateway's span of what failed (9001, 9002, 9999, "
+        "an event not stored) in calls that are not traced, ten a second at most.",
+    )
+    trace_keep_slower_than_seconds: float = Field(
+        default=0.5, ge=0, description="Likewise of what took longer than this; 0: of nothing."
     )
     lame_duck_seconds: float = Field(
         default=1.0,
@@ -150,6 +158,11 @@ class GatewaySettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`json`, `console`, or `auto`: console on a terminal, JSON otherwise."
     )
+
+    @property
+    def keep_rules(self) -> KeepRules:
+        """What is traced in calls that the ratio leaves out."""
+        return KeepRules(self.trace_keep_errors, self.trace_keep_slower_than_seconds or math.inf)
 
     @property
     def channel_security(self) -> ChannelSecurity:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from common.clock import Clock, to_microseconds
 from common.logs import get_logger
@@ -29,6 +29,18 @@ GATHER_SECONDS = 1.0
 LAST_EXPORT_SECONDS = 3.0
 _ORIGIN_SECONDS = 1.0
 _NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
+
+
+class SpanSink(Protocol):
+    """Where encoded spans go. Read its counts for the metrics."""
+
+    dropped: int
+    failed: int
+    sent: int
+
+    def put(self, span: bytes) -> None:
+        """Take a span. Never waits and never raises."""
+        ...
 
 
 class SpanQueue:
@@ -100,17 +112,17 @@ class SpanQueue:
 
 
 class Tracer:
-    """Writes spans. Without a queue it is off, and everything that it is asked costs next to nothing."""
+    """Writes spans. Without a sink it is off, and everything that it is asked costs next to nothing."""
 
-    def __init__(self, queue: SpanQueue | None, clock: Clock) -> None:
-        self.queue = queue
+    def __init__(self, sink: SpanSink | None, clock: Clock) -> None:
+        self.sink = sink
         self._clock = clock
         self._origin_ns = 0
         self._origin_until = -1.0
 
     @property
     def is_on(self) -> bool:
-        return self.queue is not None
+        return self.sink is not None
 
     def write(
         self,
@@ -124,7 +136,7 @@ class Tracer:
     ) -> None:
         """Write a span that is over. `times`: from when to when, on the monotonic clock. Never raises for its values:
         what may not leave the process is kept back or masked."""
-        if self.queue is None:
+        if self.sink is None:
             return
         began, ended = times
         if ended >= self._origin_until:
@@ -136,7 +148,7 @@ class Tracer:
         span = Span(
             type, context, parent_id, origin + int(began * 1e9), origin + int(ended * 1e9), attributes, links, error
         )
-        self.queue.put(encode_span(span))
+        self.sink.put(encode_span(span))
 
     def write_child(
         self,

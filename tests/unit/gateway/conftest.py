@@ -8,6 +8,9 @@ import pytest
 
 from common.clock import SystemClock
 from common.limits.token_bucket import LocalRateLimiter, RateLimit
+from common.telemetry.sampling import TraceSampler
+from common.telemetry.tracing import Tracer
+from gateway.call_traces import CallTraces
 from gateway.domain import TenantSettings
 from gateway.entrance import Entrance, EntranceLimits
 from gateway.forwarded import TrustedProxies, parse_network
@@ -17,7 +20,6 @@ from gateway.platform_access import parse_access
 from gateway.readiness import Backend, Readiness
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
-from gateway.trace_sampler import TraceSampler
 from gateway.tracked_tasks import TrackedTasks
 from tests.unit.gateway.fakes import FakePublisher, FakeQuarantine, FakeResolver, FakeSink, FakeTenants
 
@@ -109,11 +111,12 @@ def setup() -> Setup:
 async def served(setup: Setup) -> AsyncIterator[Served]:
     served = Served()
     access = None if setup.access is None else parse_access(setup.access)
-    clock, sampler = SystemClock(), TraceSampler(0)
+    clock = SystemClock()
+    traces = CallTraces(Tracer(None, clock), TraceSampler(0))
     directory = TenantDirectory(served.tenants, DirectoryLimits(), clock)
     calls = CallHandler(
-        QueryService(served.resolver, directory, served.sink, QueryOptions(1.0, sampler), clock),
-        EventService(served.publisher, directory, served.quarantine, EventOptions(5.0, 1.0, sampler), clock),
+        QueryService(served.resolver, directory, served.sink, QueryOptions(1.0, traces), clock),
+        EventService(served.publisher, directory, served.quarantine, EventOptions(5.0, 1.0, traces), clock),
         Entrance(
             None if access is None else lambda: access,
             TrustedProxies([parse_network("127.0.0.1/32", "proxies")]),

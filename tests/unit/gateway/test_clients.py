@@ -17,6 +17,7 @@ from common.errors import InvalidArgumentError, ResourceExhaustedError, Unavaila
 from common.grpc_channel import open_channel
 from common.grpc_server import GrpcServerOptions, running_server
 from common.protocol_codes import ResultCode
+from common.telemetry.tracing import Tracer
 from gateway.coalescer import CoalescerLimits
 from gateway.domain import AnsweredQuery, Event, Query, Receipt, ReceivedEvent, RejectedMessage
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
@@ -25,6 +26,7 @@ from gateway.routing_client import RoutingClient, TenantClient
 from tests.unit.gateway.fakes import ROUTED, StepwiseSleep, settle
 
 CLOCK = SystemClock()
+OFF = Tracer(None, CLOCK)
 RECEIPT = Receipt(1, b"raw", "text/xml")
 
 
@@ -130,7 +132,7 @@ def soon() -> float:
 async def test_queries_travel_together_and_each_gets_its_own(
     channel: grpc.aio.Channel, services: PlayedServices
 ) -> None:
-    client = RoutingClient(channel, CoalescerLimits(), CLOCK)
+    client = RoutingClient(channel, CoalescerLimits(), OFF, CLOCK)
     decisions = await asyncio.gather(*[client.resolve(query(name), "", soon()) for name in ("a", "1004", "b")])
     assert [decision.reason for decision in decisions] == ["a", "1004", "b"]
     assert [decision.result for decision in decisions] == [
@@ -147,7 +149,7 @@ async def test_queries_travel_together_and_each_gets_its_own(
 async def test_queries_are_sent_again_when_a_replica_fails(
     channel: grpc.aio.Channel, services: PlayedServices, code: grpc.StatusCode
 ) -> None:
-    client = RoutingClient(channel, CoalescerLimits(), CLOCK)
+    client = RoutingClient(channel, CoalescerLimits(), OFF, CLOCK)
     services.failures = [code]
     assert (await client.resolve(query("a"), "", soon())).result is ResultCode.SUCCESS
     assert services.batches == [["a"], ["a"]]
@@ -158,7 +160,7 @@ async def test_queries_are_sent_again_when_a_replica_fails(
 
 async def test_nobody_there() -> None:
     async with open_channel("127.0.0.1:1") as channel:
-        client = RoutingClient(channel, CoalescerLimits(), CLOCK)
+        client = RoutingClient(channel, CoalescerLimits(), OFF, CLOCK)
         with pytest.raises(UnavailableError):
             await client.resolve(query("a"), "", soon())
 
@@ -185,7 +187,7 @@ async def test_a_tenant(channel: grpc.aio.Channel, services: PlayedServices) -> 
 async def test_events_travel_together_and_each_gets_its_own(
     channel: grpc.aio.Channel, services: PlayedServices
 ) -> None:
-    client = EventClient(channel, CoalescerLimits(), CLOCK)
+    client = EventClient(channel, CoalescerLimits(), OFF, CLOCK)
     stored, invalid = await asyncio.gather(
         client.publish(event("15"), soon()), client.publish(event("INVALID"), soon()), return_exceptions=True
     )
@@ -198,7 +200,7 @@ async def test_events_travel_together_and_each_gets_its_own(
 async def test_events_are_sent_again_but_not_when_the_log_is_full(
     channel: grpc.aio.Channel, services: PlayedServices
 ) -> None:
-    client = EventClient(channel, CoalescerLimits(), CLOCK)
+    client = EventClient(channel, CoalescerLimits(), OFF, CLOCK)
     services.failures = [grpc.StatusCode.UNAVAILABLE]
     await client.publish(event("15"), soon())
     services.failures = [grpc.StatusCode.RESOURCE_EXHAUSTED]

@@ -15,7 +15,9 @@ from common.errors import (
     UnexpectedError,
 )
 from common.protocol_codes import ResultCode
+from common.telemetry.sampling import TraceSampler
 from common.trace_ids import trace_id_for
+from gateway.call_traces import CallTraces, KeepRules
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.domain import (
     AnswerStyle,
@@ -30,7 +32,7 @@ from gateway.domain import (
 )
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
-from gateway.trace_sampler import TraceSampler
+from tests.support.spans import CollectedSpans
 from tests.unit.gateway.fakes import (
     ROUTED,
     FakeClock,
@@ -45,21 +47,24 @@ from tests.unit.gateway.fakes import (
 QUERY = Query("s1", "100001", "c1", "13800001111", "02566000001", "7")
 TENANT = TenantSettings("100001", AnswerStyle("answer"), "HK", "ext", {"9002": "later.wav", "default": "sorry.wav"})
 EVENT = Event("s1", "100001", "15", "c1", "7", "e1")
-SAMPLER = TraceSampler(1.0)
 RECEIPT = Receipt(1_772_352_000_000_000, b"<raw/>", "text/xml")
 
 
 class Setting:
     """The services over fakes."""
 
-    def __init__(self, *tenants: TenantSettings, resolver: FakeResolver | None = None) -> None:
+    def __init__(self, *tenants: TenantSettings, resolver: FakeResolver | None = None, ratio: float = 1.0) -> None:
         self.clock = FakeClock()
         self.resolver = resolver or FakeResolver()
         self.sink = FakeSink()
         self.publisher, self.quarantine, self.tenants = FakePublisher(), FakeQuarantine(), FakeTenants(*tenants)
         self.directory = TenantDirectory(self.tenants, DirectoryLimits(), self.clock)
-        self.queries = QueryService(self.resolver, self.directory, self.sink, QueryOptions(1.0, SAMPLER), self.clock)
-        options = EventOptions(5.0, 0.01, SAMPLER)
+        self.spans = CollectedSpans()
+        traces = CallTraces(
+            self.spans.tracer(self.clock), TraceSampler(ratio), KeepRules(errors=True, slow_seconds=0.5)
+        )
+        self.queries = QueryService(self.resolver, self.directory, self.sink, QueryOptions(1.0, traces), self.clock)
+        options = EventOptions(5.0, 0.01, traces)
         self.events = EventService(self.publisher, self.directory, self.quarantine, options, self.clock)
 
 
@@ -156,7 +161,13 @@ async def test_a_routing_service_that_hangs_costs_the_budget_and_no_more() -> No
             return await coalescer.submit(query.tenant_id, query, deadline)
 
     directory = TenantDirectory(FakeTenants(), DirectoryLimits(), clock)
-    queries = QueryService(Resolver(), directory, FakeSink(), QueryOptions(0.05, SAMPLER), clock)
+    queries = QueryService(
+        Resolver(),
+        directory,
+        FakeSink(),
+        QueryOptions(0.05, CallTraces(CollectedSpans().tracer(clock), TraceSampler(1))),
+        clock,
+    )
     started = clock.monotonic()
     styled = await queries.answer(QUERY, started)
     took = clock.monotonic() - started
