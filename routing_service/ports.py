@@ -124,8 +124,8 @@ class BindingHistory(Protocol):
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         """What a query for this key would have been decided from at `moment`.
 
-        A version of a binding counts from the time it was stored until the time it was replaced or deleted. Of the
-        number lists the present entries count.
+        A version of a binding counts from the time it was stored until the time it was replaced or deleted, an entry of
+        a number list until it was removed, an access number without bindings until it was taken out of its pool.
         """
         ...
 

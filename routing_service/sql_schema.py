@@ -127,26 +127,44 @@ binding_claims = sa.Table(
     sqlite_with_rowid=False,
 )
 
+
+def _entry_columns() -> list["sa.Column[Any]"]:
+    """An entry of a number list, present or past."""
+    return [
+        _column("entry_id", KeyText, primary_key=True),
+        _column("tenant_id", KeyText),
+        # Empty: about all access numbers of the tenant.
+        _column("access_number", KeyText),
+        _column("action", sa.Text),
+        _column("pattern_type", sa.Text),
+        _column("pattern", KeyText),
+        _column("note", sa.Text),
+        # The largest number where there is no end, so that it sorts behind all others on both databases.
+        _column("expires_at_us", sa.BigInteger),
+        _column("created_at_us", sa.BigInteger),
+    ]
+
+
 # Allow and block lists. Entries are never changed. A query finds those of a caller by the beginnings of its number, and
 # whether a list allows anybody by the last index.
 number_list_entries = sa.Table(
     "number_list_entries",
     metadata,
-    _column("entry_id", KeyText, primary_key=True),
-    _column("tenant_id", KeyText),
-    # Empty: about all access numbers of the tenant.
-    _column("access_number", KeyText),
-    _column("action", sa.Text),
-    _column("pattern_type", sa.Text),
-    _column("pattern", KeyText),
-    _column("note", sa.Text),
-    # The largest number where there is no end, so that it sorts behind all others on both databases.
-    _column("expires_at_us", sa.BigInteger),
-    _column("created_at_us", sa.BigInteger),
+    *_entry_columns(),
     sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"], ondelete="CASCADE"),
     sa.UniqueConstraint("tenant_id", "access_number", "pattern", "pattern_type", name="uq_number_list_entries_pattern"),
     sa.Index(None, "tenant_id", "created_at_us", "entry_id"),
     sa.Index("ix_number_list_entries_action", "tenant_id", "access_number", "action", "expires_at_us", "entry_id"),
+)
+
+# Entries that were removed or gave way, each valid from its created_at_us until ended_at_us.
+number_list_history = sa.Table(
+    "number_list_history",
+    metadata,
+    *_entry_columns(),
+    _column("ended_at_us", sa.BigInteger),
+    sa.Index("ix_number_list_history_pattern", "tenant_id", "access_number", "pattern", "ended_at_us"),
+    sa.Index("ix_number_list_history_action", "tenant_id", "access_number", "action", "ended_at_us"),
 )
 
 # When a number was last put first in an answer, for groups that begin with the member who was idle for the longest
@@ -278,6 +296,16 @@ pool_numbers = sa.Table(
     sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
     sa.Index(None, "tenant_id", "pool", "city_code", "access_number"),
     sa.Index(None, "tenant_id", "access_number"),
+)
+
+# When access numbers were in pools that are not any more.
+pool_number_history = sa.Table(
+    "pool_number_history",
+    metadata,
+    _column("tenant_id", KeyText, primary_key=True),
+    _column("access_number", KeyText, primary_key=True),
+    _column("ended_at_us", sa.BigInteger, primary_key=True),
+    _column("added_at_us", sa.BigInteger),
 )
 
 # Settings of tenants that were replaced, each valid until ended_at_us.

@@ -128,9 +128,9 @@ class RoutingService:
     async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
         """What `resolve_batch` answers, with every rule that was considered, now or at another time.
 
-        For a time in the past the bindings and the tenant's settings of that time count, with the present lists, and no
-        earlier calls: whoever is put first in a group by those, or called back, is not known any more. Raises
-        NotFoundError for an unknown tenant, UnavailableError when the store can't be read.
+        For a time in the past the bindings, lists and settings of that time count, and no earlier calls: whoever is put
+        first in a group by those, or called back, is not known any more. Raises NotFoundError for an unknown tenant,
+        UnavailableError when the store can't be read.
         """
         tenants = await self._source.tenants(_readable_tenant_ids([incoming]))
         tenant = tenants.get(incoming.tenant_id)

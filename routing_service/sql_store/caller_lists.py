@@ -1,6 +1,7 @@
 """The entries of allow and block lists that queries are decided from, for a whole batch by one statement."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from routing_service.domain.decision import RouteKey
 from routing_service.domain.number_list import EVERY_ACCESS_NUMBER, NumberListAction, NumberListEntry
 from routing_service.sql_schema import number_list_entries
 from routing_service.sql_store.json_lists import element, list_elements
+from routing_service.sql_store.list_history import past_statements
 from routing_service.sql_store.rows import read_list_entry
 
 # Each key asks for all beginnings of its caller: with these many the parameter stays below half a megabyte.
@@ -44,6 +46,17 @@ class CallerLists:
             rows = (await connection.execute(self._statement, _parameters(some))).all()
             found |= _by_key(some, [read_list_entry(row) for row in rows])
         return found
+
+    async def read_past(
+        self, connection: AsyncConnection, key: RouteKey, moment: datetime
+    ) -> tuple[NumberListEntry, ...]:
+        """The same for one key, as the lists were at `moment`."""
+        at_us = to_microseconds(moment)
+        entries: list[NumberListEntry] = []
+        for access_number in (key.access_number, EVERY_ACCESS_NUMBER):
+            for statement in past_statements(key, access_number, at_us):
+                entries += [read_list_entry(row) for row in (await connection.execute(statement)).all()]
+        return _by_key([key], list({each.entry_id: each for each in entries}.values()))[key]
 
 
 def _parameters(keys: Sequence[RouteKey]) -> Mapping[str, str]:

@@ -22,6 +22,8 @@ from routing_service.sql_schema import (
     binding_claims,
     binding_history,
     bindings,
+    pool_number_history,
+    pool_numbers,
     tenant_history,
     tenants,
 )
@@ -160,15 +162,36 @@ class SqlCandidateSource:
 
         async def work(
             connection: AsyncConnection,
-        ) -> tuple[bool, Sequence[sa.Row[Any]], Mapping[RouteKey, tuple[NumberListEntry, ...]]]:
-            known = await connection.scalar(sa.select(sa.exists().select_from(versions)))
+        ) -> tuple[bool, Sequence[sa.Row[Any]], tuple[NumberListEntry, ...]]:
+            bound = sa.exists().select_from(versions)
+            known = await connection.scalar(sa.select(sa.or_(bound, _was_in_pool(key, at))))
             rows = await _all(connection, sa.select(versions).where(concerned), {})
-            return bool(known), rows, await self._lists.read(connection, [key])
+            return bool(known), rows, await self._lists.read_past(connection, key, moment)
 
         known, rows, entries = await self._database.read(work)
         claimed = {key.calling_number, EVERY_CALLER} if key.calling_number != UNREADABLE else {EVERY_CALLER}
         candidates = (each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims()))
-        return Candidates(access_number_known=known, bindings=tuple(candidates), list_entries=entries[key])
+        return Candidates(access_number_known=known, bindings=tuple(candidates), list_entries=entries)
+
+
+def _was_in_pool(key: RouteKey, at_us: int) -> Any:
+    """Whether the key's access number was in a pool of the tenant at a time, as a condition."""
+    return sa.or_(
+        *(
+            sa.exists()
+            .where(
+                table.c.tenant_id == key.tenant_id,
+                table.c.access_number == key.access_number,
+                table.c.added_at_us <= at_us,
+                still_there,
+            )
+            .correlate(None)
+            for table, still_there in (
+                (pool_numbers, sa.true()),
+                (pool_number_history, pool_number_history.c.ended_at_us > at_us),
+            )
+        )
+    )
 
 
 async def _all(

@@ -18,6 +18,7 @@ from routing_service.ports import BindingPosition, ListFilter
 from routing_service.sql_schema import number_list_entries
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, Document, write_audit
+from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import list_entry_values, read_list_entry, read_list_entry_values
 from routing_service.sql_store.tenant_store import locked_tenant
@@ -88,6 +89,7 @@ class SqlNumberListStore:
             await locked_tenant(connection, tenant_id, for_change=True)
             (entry,) = await _taken_out(
                 connection,
+                at,
                 number_list_entries.c.entry_id == entry_id,
                 number_list_entries.c.tenant_id == tenant_id,
             ) or (None,)
@@ -122,10 +124,11 @@ async def _made_way(connection: AsyncConnection, entry: NumberListEntry) -> Sequ
             reason="LIST_ENTRY_EXISTS",
             metadata={"entry_id": found.entry_id},
         )
-    return await _taken_out(connection, *same_place)
+    return await _taken_out(connection, entry.created_at, *same_place)
 
 
-async def _taken_out(connection: AsyncConnection, *where: Any) -> Sequence[NumberListEntry]:
+async def _taken_out(connection: AsyncConnection, at: datetime, *where: Any) -> Sequence[NumberListEntry]:
+    await keep_entries_as_history(connection, at, *where)
     statement = sa.delete(number_list_entries).where(*where).returning(*number_list_entries.c)
     rows: Iterable[Any] = (await connection.execute(statement)).all()
     return [read_list_entry(row) for row in rows]

@@ -14,7 +14,7 @@ from routing_service.domain.binding import Binding
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers
-from routing_service.sql_schema import binding_history, bindings, pool_numbers
+from routing_service.sql_schema import binding_history, bindings, pool_number_history, pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.allocation import Allocator
 from routing_service.sql_store.database import Database
@@ -105,11 +105,20 @@ class SqlNumberPoolStore:
                     reason="ACCESS_NUMBER_HAS_BINDINGS",
                     metadata={"access_number": in_use.access_number},
                 )
+            of_tenant = (pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers))
             await connection.execute(
-                sa.delete(pool_numbers).where(
-                    pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers)
-                )
+                sa.insert(pool_number_history),
+                [
+                    {
+                        "tenant_id": tenant_id,
+                        "access_number": row.access_number,
+                        "added_at_us": row.added_at_us,
+                        "ended_at_us": max(to_microseconds(at), row.added_at_us),
+                    }
+                    for row in found
+                ],
             )
+            await connection.execute(sa.delete(pool_numbers).where(*of_tenant))
             for number in numbers:
                 await claims.give_back_access_number(connection, tenant_id, number)
             transaction.touch_access_numbers(tenant_id, numbers)

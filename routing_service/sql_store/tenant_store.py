@@ -14,10 +14,11 @@ from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.not_found import no_such_tenant
 from routing_service.ports import ChangeTenant
 from routing_service.profile_rules import ProfileInUse
-from routing_service.sql_schema import bindings, pool_numbers, requests, tenant_history, tenants
+from routing_service.sql_schema import bindings, number_list_entries, pool_numbers, requests, tenant_history, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
 from routing_service.sql_store.journal import AuditRecord, tenant_document, write_audit
+from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import read_tenant, read_tenant_values, tenant_values
 from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
@@ -126,6 +127,8 @@ class SqlTenantStore:
             its_own = requests.c.content_hash.startswith(_OF_TENANTS)
             await connection.execute(sa.delete(requests).where(of_tenant, sa.not_(its_own)))
             await self._keep_as_history(connection, current)
+            of_lists = number_list_entries.c.tenant_id == tenant_id
+            await keep_entries_as_history(connection, self._clock.now(), of_lists)
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
             record = AuditRecord("tenant.delete", tenant_id, tenant_document(current))
             await write_audit(connection, tenant_id, origin, self._clock.now(), [record])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -167,12 +167,12 @@ async def test_a_batch_of_many_callers(stores: Stores) -> None:
 @pytest.mark.parametrize("x", ["", X])
 async def test_what_is_written_counts_for_the_next_query(stores: Stores, x: str) -> None:
     await create(stores, ax(B))
-    for _ in range(3):
+    for entry_id in ("e1", "e2", "e3"):
         assert await entries_of(stores, A) == set()
-        await put(stores, list_entry(A, x=x, entry_id="e1"))
-        assert await entries_of(stores, A) == {"e1"}
-        assert await entries_of(stores, A) == {"e1"}
-        await stores.lists.delete(TENANT, "e1", NOW)
+        await put(stores, list_entry(A, x=x, entry_id=entry_id))
+        assert await entries_of(stores, A) == {entry_id}
+        assert await entries_of(stores, A) == {entry_id}
+        await stores.lists.delete(TENANT, entry_id, NOW)
     assert await entries_of(stores, A) == set()
 
 
@@ -191,3 +191,53 @@ async def test_a_tenants_lists_go_with_it(stores: Stores) -> None:
     await stores.tenants.create(tenant(TENANT))
     await create(stores, ax(B), at=NOW + timedelta(days=1))
     assert await entries_of(stores, A) == set()
+
+
+async def past(stores: Stores, caller: str, moment: datetime, x: str = X) -> list[str]:
+    """The ids of the entries that a query of that time was decided from."""
+    key = RouteKey(TENANT, x, caller)
+    return [each.entry_id for each in (await stores.history.candidates_at(key, moment)).list_entries]
+
+
+async def test_the_lists_of_the_past_are_known(stores: Stores) -> None:
+    await put(stores, list_entry(A, x=X, entry_id="exact", at=NOW))
+    await put(stores, list_entry("+8613", prefix=True, entry_id="prefix", at=NOW + MINUTE))
+    await put(stores, list_entry(B, ALLOW, entry_id="short", at=NOW + MINUTE, expires_at=NOW + 9 * MINUTE))
+    await put(stores, list_entry(C, ALLOW, entry_id="long", at=NOW + 2 * MINUTE))
+    await put(stores, list_entry(A, entry_id="foreign", tenant_id=OTHER_TENANT, at=NOW))
+    for entry_id in ("exact", "long", "short"):
+        await stores.lists.delete(TENANT, entry_id, NOW + 3 * MINUTE)
+
+    assert await past(stores, A, NOW - MINUTE) == []
+    assert await past(stores, A, NOW) == ["exact"]
+    assert await past(stores, A, NOW, X2) == []
+    assert await past(stores, A, NOW + MINUTE) == ["exact", "prefix", "short"]
+    assert sorted(await past(stores, A, NOW + 2 * MINUTE)) == ["exact", "long", "prefix"]
+    assert sorted(await past(stores, B, NOW + 2 * MINUTE)) == ["long", "prefix", "short"]
+    assert await past(stores, A, NOW + 3 * MINUTE) == ["prefix"]
+    assert await past(stores, "", NOW + 2 * MINUTE) == ["long"]
+
+
+async def test_an_entry_that_gave_way_is_of_the_past(stores: Stores) -> None:
+    await put(stores, list_entry(A, entry_id="first", expires_at=NOW + MINUTE))
+    await put(stores, list_entry(A, ALLOW, entry_id="second", at=NOW + MINUTE))
+
+    assert await past(stores, A, NOW) == ["first"]
+    assert await past(stores, A, NOW + MINUTE) == ["second"]
+
+
+async def test_a_clock_that_was_set_back_ends_no_entry_before_it_began(stores: Stores) -> None:
+    await put(stores, list_entry(A, entry_id="e1", at=NOW))
+    await stores.lists.delete(TENANT, "e1", NOW - MINUTE)
+
+    for moment in (NOW - 2 * MINUTE, NOW - MINUTE, NOW):
+        assert await past(stores, A, moment) == []
+
+
+async def test_the_lists_of_a_tenant_that_was_deleted(stores: Stores) -> None:
+    await put(stores, list_entry(A, entry_id="e1", at=NOW))
+    await stores.tenants.delete(TENANT)
+    await stores.tenants.create(tenant(TENANT))
+
+    assert await past(stores, A, NOW + MINUTE) == ["e1"]
+    assert await past(stores, A, datetime.now(UTC) + MINUTE) == []

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -233,3 +233,21 @@ async def test_a_forecast_counts_overlaps_with_their_rest(pool: Pool) -> None:
     forecast = await pool.service.forecast(TENANT, "", None)
     assert (forecast.access_numbers, forecast.needed, forecast.busiest_number) == (3, 3, A)
     assert forecast.peak_live_bindings == 2
+
+
+async def test_an_access_number_was_known_while_it_was_in_a_pool(stores: Stores) -> None:
+    pool = Pool(stores)
+
+    async def known(moment: datetime) -> bool:
+        return (await stores.history.candidates_at(RouteKey(TENANT, X1, A), moment)).access_number_known
+
+    for _ in range(2):
+        await pool.add(X1, X2)
+        pool.clock.advance(COOL_DOWN)
+        await pool.service.remove(TENANT, [X1, X2])
+        pool.clock.advance(COOL_DOWN)
+
+    times = [await known(NOW + place * COOL_DOWN) for place in range(-1, 4)]
+    assert times == [False, True, False, True, False]
+    await pool.add(X1)
+    assert await known(pool.clock.now())

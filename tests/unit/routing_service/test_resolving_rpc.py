@@ -10,6 +10,7 @@ from axbridge.routing.v1 import (
     decision_pb2,
     routing_service_pb2,
 )
+from axbridge.routing.v1 import number_list_service_pb2 as lists_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.errors import UnavailableError
@@ -150,6 +151,30 @@ async def test_explain_of_a_past_minute(client: Client) -> None:
 
     assert (await explain(client, A, before)).decision.members[0].number == "13900001111"
     assert (await explain(client, A)).decision.result == decision_pb2.ROUTE_RESULT_UNKNOWN_ACCESS_NUMBER
+
+
+async def test_the_lists_of_a_past_minute_explain_it(client: Client) -> None:
+    await client.add_tenant()
+    await client.bind()
+    entry = lists_pb2.NumberListEntry(
+        tenant_id=TENANT,
+        action=lists_pb2.NUMBER_LIST_ACTION_BLOCK,
+        pattern_type=lists_pb2.NUMBER_PATTERN_TYPE_EXACT,
+        pattern="13800001111",
+    )
+    create = lists_pb2.CreateNumberListEntryRequest(entry=entry)
+    entry = (await client.lists.CreateNumberListEntry(create, timeout=TIMEOUT_SECONDS)).entry
+    blocked = Timestamp()
+    blocked.FromDatetime(client.clock.now())
+    client.clock.advance(MINUTE)
+    delete = lists_pb2.DeleteNumberListEntryRequest(tenant_id=TENANT, entry_id=entry.entry_id)
+    await client.lists.DeleteNumberListEntry(delete, timeout=TIMEOUT_SECONDS)
+    client.clock.advance(MINUTE)
+
+    explanation = await explain(client, A, blocked)
+    assert explanation.decision.result == decision_pb2.ROUTE_RESULT_CALLER_BLOCKED
+    assert explanation.considered[-1].rule == "number_list"
+    assert (await explain(client, A)).decision.result == decision_pb2.ROUTE_RESULT_ROUTED
 
 
 async def test_explain_for_an_unknown_tenant(client: Client) -> None:
