@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from common import errors
 from common.logs import get_logger
+from common.masking import mask_text
 
 ERROR_DOMAIN = "axbridge"
 _log = get_logger(__name__)
@@ -34,12 +35,15 @@ _ERRORS = {code: kind for kind, code in _CODES.items()}
 
 
 def to_status(error: errors.AxbridgeError) -> status_pb2.Status:
-    """The rich status of an error: code, message and a google.rpc.ErrorInfo with its reason and metadata."""
+    """The rich status of an error: code, message and a google.rpc.ErrorInfo with its reason and metadata.
+
+    Whatever the message quotes, no number leaves with it.
+    """
     code = next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), grpc.StatusCode.INTERNAL)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
     packed = AnyMessage()
     packed.Pack(info)
-    return status_pb2.Status(code=code.value[0], message=error.message, details=[packed])
+    return status_pb2.Status(code=code.value[0], message=mask_text(error.message), details=[packed])
 
 
 def from_rpc_error(error: grpc.RpcError) -> errors.AxbridgeError:

@@ -12,6 +12,7 @@ from common.auth.credentials import Credentials, parse_credentials
 from common.auth.exposure import check_exposure
 from common.auth.interceptor import AccessInterceptor
 from common.auth.requirements import Requirements
+from common.auth.unmasking import UnmaskAudit
 from common.clock import Clock
 from common.guard_settings import GrpcGuardSettings
 from common.limits.rpc_limits import RpcLimiter, RpcLimits
@@ -42,7 +43,11 @@ def open_credentials(path: Path, pepper_file: Path | None) -> ReloadedFile[Crede
 
 @asynccontextmanager
 async def running_guard(
-    settings: GrpcGuardSettings, listen: str, requirements: Requirements, clock: Clock
+    settings: GrpcGuardSettings,
+    listen: str,
+    requirements: Requirements,
+    clock: Clock,
+    audit: UnmaskAudit | None = None,
 ) -> AsyncIterator[Guard]:
     """The guards of a service that listens on `listen`; while the context is open they follow their files.
 
@@ -75,7 +80,7 @@ async def running_guard(
         limiter = RpcLimiter(shared, limits)
         if credentials is not None:
             await stack.enter_async_context(following(credentials))
-        interceptor = AccessInterceptor(requirements, _current(credentials), limiter, clock)
+        interceptor = AccessInterceptor(requirements, _current(credentials), limiter, clock, audit)
         yield Guard(interceptor, tls, lambda: [each.problem for each in (credentials, tls) if each and each.problem])
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import grpc.aio
 
 from common.auth.requirements import Requirements
+from common.auth.unmasking import UnmaskAudit
 from common.clock import SystemClock
 from common.grpc_server import GrpcServerOptions, RunningServer, running_server
 from common.guard import running_guard
@@ -22,6 +23,7 @@ class ServedApi:
     """What a server serves: its servicers, their full names, what their methods ask of callers, what they depend on.
 
     `interceptors` stand around the guard: they see refused calls too. Without what is `vital` it is not ready.
+    `audit` hears of whoever sees whole numbers.
     """
 
     add_servicers: Callable[[grpc.aio.Server], None]
@@ -30,6 +32,7 @@ class ServedApi:
     dependencies: Mapping[str, Check]
     interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
     vital: Mapping[str, Check] = field(default_factory=dict)
+    audit: UnmaskAudit | None = None
 
 
 @asynccontextmanager
@@ -37,7 +40,7 @@ async def running_guarded_server(
     settings: GrpcGuardSettings, listen: str, drain_seconds: float, api: ServedApi
 ) -> AsyncIterator[RunningServer]:
     """Serve while the context is open, then drain. Raises OSError and AxbridgeError when it can't start."""
-    async with running_guard(settings, listen, api.requirements, SystemClock()) as guard:
+    async with running_guard(settings, listen, api.requirements, SystemClock(), api.audit) as guard:
         health = ServiceHealth(api.dependencies, guard.problems, api.vital)
         options = GrpcServerOptions(
             listen, settings.max_connection_age_seconds, drain_seconds=drain_seconds, tls=guard.tls

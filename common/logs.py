@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -62,9 +63,17 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def mask_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor that masks digit runs in every text value, but for those that are no phone numbers."""
     for key, value in event.items():
-        if isinstance(value, str) and key not in _NOT_NUMBERS:
-            event[key] = mask_text(value)
+        if key not in _NOT_NUMBERS:
+            event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list | tuple | set | frozenset) else value
 
 
 # Timestamps and ids have long digit runs of their own.

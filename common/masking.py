@@ -2,7 +2,8 @@
 
 import re
 
-_DIGIT_RUN = re.compile(r"\+?\d{7,}")
+# 32 hexadecimal digits are an id of ours, whatever runs of digits there are in it.
+_ID_OR_DIGITS = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{32}(?![0-9A-Za-z])|\+?\d{7,}")
 
 
 def mask_number(number: str) -> str:
@@ -21,5 +22,10 @@ def mask_number(number: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """`text` with every run of 7 digits or more masked: for messages that may quote somebody's input."""
-    return _DIGIT_RUN.sub(lambda run: mask_number(run.group()), text)
+    """`text` with every run of 7 digits or more masked, but for ids: for messages that may quote somebody's input."""
+    return _ID_OR_DIGITS.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    text = found.group()
+    return mask_number(text) if text[-1].isdigit() and text.lstrip("+").isdigit() else text

@@ -12,8 +12,9 @@ from common.auth.number_redaction import redacted
 from common.auth.refusal_log import RefusalLog
 from common.auth.requirements import Charge, Requirement
 from common.auth.sessions import Presented, Session, certificate_names
+from common.auth.unmasking import UnmaskAudit, asks_for_whole_numbers, set_whole_numbers_wanted, unmasked_request
 from common.clock import Clock
-from common.errors import AxbridgeError
+from common.errors import AxbridgeError, PermissionDeniedError
 from common.limits.rpc_limits import RpcLimiter
 from common.logs import get_logger
 
@@ -28,6 +29,7 @@ class Rules:
     limiter: RpcLimiter
     refusals: RefusalLog
     clock: Clock
+    audit: UnmaskAudit
 
 
 class GuardedCall:
@@ -40,7 +42,9 @@ class GuardedCall:
         self._session = session
         self._is_stream = False
         self._is_first = True
-        self._showed_numbers = False
+        self._wants_numbers = False
+        # Of whom it was written down that their numbers are shown; None: of nobody yet.
+        self._noted_tenants: set[str] | None = None
         self._context: Any = None
         self._open = ExitStack()
 
@@ -52,6 +56,11 @@ class GuardedCall:
                 presented = Presented(None, certificate_names(context))
                 self._session = self._rules.open_session(presented, self._requirement)
         set_current_grant(self._session.grant)
+        self._wants_numbers = asks_for_whole_numbers(context.invocation_metadata()) and not self._is_for_gateway
+        if self._wants_numbers and Scope.UNMASK not in self._session.grant.scopes:
+            with self._noting_refusals():
+                raise PermissionDeniedError("to see whole numbers takes the scope unmask", reason="MISSING_SCOPE")
+        set_whole_numbers_wanted(self._wants_numbers)
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -74,29 +83,42 @@ class GuardedCall:
             if self._is_stream and self._is_first and tenant_ids:
                 self._open.enter_context(self._rules.limiter.stream(frozenset(tenant_ids)))
         self._is_first = False
+        if self._wants_numbers:
+            await self._note_shown_numbers(message, tenant_ids)
 
     def outgoing(self, message: Any) -> Any:
         """The message as this caller may see it. Raises AxbridgeError when the credential is no longer good."""
         session = self._opened
         with self._noting_refusals():
             session.check_still()
-        grant = session.grant
-        if grant is OPEN_GRANT or self._requirement.is_for_gateway:
+        if session.grant is OPEN_GRANT or self._is_for_gateway:
             return message
-        if Scope.UNMASK not in grant.scopes:
-            return redacted(message)
-        if not self._showed_numbers:
-            self._showed_numbers = True
-            _log.info(
-                "numbers shown whole", rpc_method=self._method, caller=grant.caller, tenants=sorted(session.tenants)
-            )
-        return message
+        # A credential may have lost the scope since the call began.
+        if self._wants_numbers and Scope.UNMASK in session.grant.scopes:
+            return message
+        return redacted(message)
 
     async def checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """A stream of requests, each let through after its check."""
         async for message in requests:
             await self.check(message)
             yield message
+
+    async def _note_shown_numbers(self, message: Any, tenant_ids: list[str]) -> None:
+        """Write down whose numbers are shown from now on, once for each tenant. Raises AxbridgeError."""
+        noted = self._noted_tenants
+        fresh = [each for each in tenant_ids if noted is None or each not in noted]
+        if noted is not None and not fresh:
+            return
+        caller = self._opened.grant.caller
+        await self._rules.audit.record(unmasked_request(caller, self._method, fresh, message))
+        self._noted_tenants = {*(noted or ()), *fresh}
+        _log.info("numbers shown whole", rpc_method=self._method, caller=caller, tenants=sorted(fresh))
+
+    @property
+    def _is_for_gateway(self) -> bool:
+        """Whether the gateway itself calls, which passes on what it is told."""
+        return self._requirement.is_for_gateway and Scope.GATEWAY in self._opened.grant.scopes
 
     @property
     def _opened(self) -> Session:

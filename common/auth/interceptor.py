@@ -13,6 +13,7 @@ from common.auth.guarded_call import GuardedCall, GuardedContext, Rules
 from common.auth.refusal_log import RefusalLog
 from common.auth.requirements import Reach, Requirement, Requirements
 from common.auth.sessions import Presented, Session, presented_key
+from common.auth.unmasking import NoUnmaskAudit, UnmaskAudit
 from common.clock import Clock
 from common.errors import AxbridgeError, PermissionDeniedError
 from common.limits.rpc_limits import RpcLimiter
@@ -38,12 +39,13 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         credentials: Callable[[], Credentials] | None,
         limiter: RpcLimiter,
         clock: Clock,
+        audit: UnmaskAudit | None = None,
     ) -> None:
         self._requirements = requirements
         self._credentials = credentials
         self._clock = clock
         self._refusals = RefusalLog(clock)
-        self._rules = Rules(self._open_session, limiter, self._refusals, clock)
+        self._rules = Rules(self._open_session, limiter, self._refusals, clock, audit or NoUnmaskAudit())
 
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         handler = await continuation(handler_call_details)

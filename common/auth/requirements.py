@@ -35,16 +35,12 @@ TenantIds = Callable[[Any], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Any one of `scopes`, over everything that `reach` says. `tenant_ids` finds the ids in a request message.
-
-    `shows_numbers`: its answers can't be masked, so it takes the scope `unmask` besides.
-    """
+    """Any one of `scopes`, over everything that `reach` says. `tenant_ids` finds the ids in a request message."""
 
     reach: Reach
     scopes: frozenset[Scope]
     charge: Charge
     tenant_ids: TenantIds
-    shows_numbers: bool = False
 
     @property
     def is_for_gateway(self) -> bool:
@@ -71,7 +67,7 @@ def for_all_tenants(*scopes: Scope, charge: Charge) -> Requirement:
     return Requirement(Reach.ALL_TENANTS, frozenset(scopes), charge, _none)
 
 
-def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge, shows_numbers: bool = False) -> Requirement:
+def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge) -> Requirement:
     """Any one of the scopes, for the tenants at these paths: `tenant_id`, `binding.tenant_id`, `items[].tenant_id`.
 
     A request that names none asks about all tenants. In a stream of requests this holds for the first one; later ones
@@ -82,7 +78,7 @@ def for_tenants_at(*paths: str, scopes: tuple[Scope, ...], charge: Charge, shows
     def tenant_ids(message: Any) -> list[str]:
         return [tenant_id for getter in getters for tenant_id in getter(message)]
 
-    return Requirement(Reach.NAMED_TENANTS, frozenset(scopes), charge, tenant_ids, shows_numbers)
+    return Requirement(Reach.NAMED_TENANTS, frozenset(scopes), charge, tenant_ids)
 
 
 def standard_requirements() -> dict[str, Requirement]:

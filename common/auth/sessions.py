@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.auth.credentials import Credentials
-from common.auth.grants import OPEN_GRANT, Grant, Scope
+from common.auth.grants import OPEN_GRANT, Grant
 from common.auth.requirements import Reach, Requirement
 from common.clock import Clock
 from common.errors import PermissionDeniedError, UnauthenticatedError
@@ -124,8 +124,6 @@ class Session:
         if not grant.scopes & self._requirement.scopes:
             wanted = " or ".join(sorted(scope.value for scope in self._requirement.scopes))
             raise PermissionDeniedError(f"this takes the scope {wanted}", reason="MISSING_SCOPE")
-        if self._requirement.shows_numbers and Scope.UNMASK not in grant.scopes:
-            raise PermissionDeniedError("this takes the scope unmask besides", reason="MISSING_SCOPE")
         if self._requirement.reach is Reach.ALL_TENANTS:
             self._check_all_tenants()
 

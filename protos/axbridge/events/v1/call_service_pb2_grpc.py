@@ -98,7 +98,8 @@ class CallServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportCalls(self, request, context):
-        """Export streams a tenant's calls, oldest first, as text that a file can be made of.
+        """Export streams a tenant's calls, oldest first, as text that a file can be made of. Numbers are masked unless the
+        call asks for whole ones (metadata `axbridge-unmask: true`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class CallServiceStub:
     ListCallEvents: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.ListCallEventsRequest, _call_service_pb2.ListCallEventsResponse]
     """ListCallEvents returns one call's events in the order that they came. NOT_FOUND: nothing is known of the call."""
     ExportCalls: _grpc.UnaryStreamMultiCallable[_call_service_pb2.ExportCallsRequest, _call_service_pb2.ExportCallsResponse]
-    """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+    """Export streams a tenant's calls, oldest first, as text that a file can be made of. Numbers are masked unless the
+    call asks for whole ones (metadata `axbridge-unmask: true`).
+    """
     CountActiveCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]
     """CountActive says how many calls of a tenant are going on."""
     RebuildCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]
@@ -60,7 +62,9 @@ class CallServiceAsyncStub(CallServiceStub):
     ListCallEvents: _aio.UnaryUnaryMultiCallable[_call_service_pb2.ListCallEventsRequest, _call_service_pb2.ListCallEventsResponse]  # type: ignore[assignment]
     """ListCallEvents returns one call's events in the order that they came. NOT_FOUND: nothing is known of the call."""
     ExportCalls: _aio.UnaryStreamMultiCallable[_call_service_pb2.ExportCallsRequest, _call_service_pb2.ExportCallsResponse]  # type: ignore[assignment]
-    """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+    """Export streams a tenant's calls, oldest first, as text that a file can be made of. Numbers are masked unless the
+    call asks for whole ones (metadata `axbridge-unmask: true`).
+    """
     CountActiveCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]  # type: ignore[assignment]
     """CountActive says how many calls of a tenant are going on."""
     RebuildCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]  # type: ignore[assignment]
@@ -101,7 +105,9 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_service_pb2.ExportCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_call_service_pb2.ExportCallsResponse], _abc.AsyncIterator[_call_service_pb2.ExportCallsResponse]]:
-        """Export streams a tenant's calls, oldest first, as text that a file can be made of."""
+        """Export streams a tenant's calls, oldest first, as text that a file can be made of. Numbers are masked unless the
+        call asks for whole ones (metadata `axbridge-unmask: true`).
+        """
 
     @_abc_1.abstractmethod
     def CountActiveCalls(
