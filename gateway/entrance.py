@@ -11,7 +11,7 @@ from common.logs import get_logger
 from gateway.forwarded import TrustedProxies
 from gateway.platform_access import PlatformAccess, Sender, token_digest
 
-TOKEN_IN_PATH = "token"  # noqa: S105 - its name
+CALLS_PATH = "/v1/calls"
 _FORWARDED_FOR = "X-Forwarded-For"
 _REFUSAL_LINES = RateLimit(per_second=5.0, burst=20.0)
 _NOBODY = Sender(None, None)
@@ -52,7 +52,7 @@ class Entrance:
         if self._access is None:
             return _NOBODY
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        token = request.match_info.get(TOKEN_IN_PATH)
+        token = _token_in(request.path)
         return Sender(
             self._proxies.sender(str(peer[0]), request.headers.getall(_FORWARDED_FOR, ())) if peer else None,
             None if token is None else token_digest(token),
@@ -92,3 +92,16 @@ class Entrance:
         guard = None if self._access is None else self._access().guard(tenant_id)
         limit = self.limits.events if guard is None or guard.events is None else guard.events
         return limit is None or await self._limiter.allow(f"event:{tenant_id}", limit)
+
+
+def is_calls_path(raw_path: str) -> bool:
+    """Whether a path, as it was sent, is where messages go: with a token behind it or without."""
+    if raw_path == CALLS_PATH:
+        return True
+    token = raw_path.removeprefix(f"{CALLS_PATH}/")
+    return token != raw_path and token != "" and "/" not in token
+
+
+def _token_in(path: str) -> str | None:
+    token = path.removeprefix(f"{CALLS_PATH}/")
+    return None if token == path else token

@@ -1,6 +1,5 @@
 """HTTP to use cases and back. Every answer is in the request's own format."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 from aiohttp import web
@@ -22,6 +21,7 @@ from gateway.domain import Event, Message, MessageForm, Query, QueryAnswer, Rece
 from gateway.entrance import Entrance
 from gateway.log_throttle import LogThrottle
 from gateway.platform_access import Sender
+from gateway.quick_answer import answer
 from gateway.readiness import Readiness
 from gateway.service import EventService, QueryService
 from gateway.tracked_tasks import TrackedTasks
@@ -44,7 +44,7 @@ class CallHandler:
         self._not_stored = LogThrottle(clock)
         self._unexpected = LogThrottle(clock)
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a message of the platform."""
         started = self._clock.monotonic()
         content_type = request.headers.get("Content-Type")
@@ -62,14 +62,12 @@ class CallHandler:
                     styled = await self._queries.answer(command, started, request.headers)
                 else:
                     styled = self._queries.decline(command, ResultCode.UNAVAILABLE)
-                return web.Response(
-                    body=encode_answer(message.form, styled.answer, styled.style),
-                    headers=_headers(message.form.content_type),
-                )
+                written = encode_answer(message.form, styled.answer, styled.style)
+                return answer(request, written, message.form.content_type)
             if not await self._entrance.has_room_for_event(tenant_id):
                 return self._unavailable(message.form, _echo(command, ResultCode.UNAVAILABLE))
             receipt = self._receipt(body, content_type)
-            return await self._tasks.run(self._take(message.form, command, receipt, started, request.headers))
+            return await self._tasks.run(self._take(request, message.form, command, receipt, started))
         except MessageError as error:
             return await self._refuse(error, body, content_type, sender, started)
         except ConnectionError:
@@ -82,11 +80,11 @@ class CallHandler:
             return self._unavailable(form, QueryAnswer("", "", "", "", ResultCode.INTERNAL))
 
     async def _take(
-        self, form: MessageForm, event: Event, receipt: Receipt, started: float, headers: Mapping[str, str]
-    ) -> web.Response:
+        self, request: web.Request, form: MessageForm, event: Event, receipt: Receipt, started: float
+    ) -> web.StreamResponse:
         """Store an event. Runs as a task of its own: a platform that hangs up has not taken its event back."""
         try:
-            await self._events.take(event, receipt, started, headers)
+            await self._events.take(event, receipt, started, request.headers)
         except (NotFoundError, InvalidArgumentError) as error:
             result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
             await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)
@@ -97,7 +95,7 @@ class CallHandler:
                 _log.warning("an event was not stored", detail=error.message, held_back=held_back)
             result = ResultCode.TIMED_OUT if timed_out else ResultCode.UNAVAILABLE
             return self._unavailable(form, _echo(event, result))
-        return web.Response(body=b"", headers=_headers(form.content_type))
+        return answer(request, b"", form.content_type)
 
     async def _turn_away(
         self, message: Message, body: bytes, content_type: str | None, sender: Sender, started: float
@@ -110,7 +108,7 @@ class CallHandler:
             if self._entrance.recognises(sender):
                 rejected = RejectedMessage(self._receipt(body, content_type), reason, "")
                 await self._tasks.run(self._events.put_away(rejected, started))
-        answer = QueryAnswer(
+        said = QueryAnswer(
             command.session_id,
             command.tenant_id,
             command.call_id,
@@ -119,7 +117,7 @@ class CallHandler:
             reason=reason,
         )
         return web.Response(
-            body=encode_answer(form, answer), status=403 if reason else 200, headers=_headers(form.content_type)
+            body=encode_answer(form, said), status=403 if reason else 200, headers=_headers(form.content_type)
         )
 
     async def _refuse(

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from aiohttp import web
 from common.clock import SystemClock
 from gateway.codec import MAX_BODY_BYTES
 from gateway.connections import Connections, WatchedSite, raise_file_limit
-from gateway.entrance import TOKEN_IN_PATH
+from gateway.entrance import CALLS_PATH, is_calls_path
 from gateway.handlers import CallHandler, HealthHandler
 
 # How long what a refused sender goes on sending is read and dropped: a connection that is cut while he sends would cost
@@ -60,11 +60,36 @@ class Draining:
             response.headers["Connection"] = "close"
 
 
+_CALLS = web.AppKey("calls", CallHandler)
+
+
+class FrontDoor:
+    """Takes the platform's messages straight to their handler; everything else goes through the application's routes.
+
+    Finding the route and the application's hooks around it would take as long as reading the message does.
+    """
+
+    def __init__(self, calls: CallHandler, others: Callable[[Any], Awaitable[web.StreamResponse]], draining: Draining):
+        self._calls = calls
+        self._others = others
+        self._draining = draining
+
+    async def handle(self, request: Any) -> web.StreamResponse:
+        """The answer to a request, whatever it is."""
+        if request.method != "POST" or not is_calls_path(request.rel_url.raw_path) or "Expect" in request.headers:
+            return await self._others(request)
+        response = await self._calls.handle(request)
+        if self._draining.is_on:
+            response.force_close()
+        return response
+
+
 def build_app(calls: CallHandler, health: HealthHandler) -> web.Application:
     """The routes. One URL takes queries and events, since that is where the protocol sends both by default."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.router.add_post("/v1/calls", calls.handle)
-    app.router.add_post(f"/v1/calls/{{{TOKEN_IN_PATH}}}", calls.handle)
+    app[_CALLS] = calls
+    app.router.add_post(CALLS_PATH, calls.handle)
+    app.router.add_post(f"{CALLS_PATH}/{{token}}", calls.handle)
     app.router.add_get("/livez", health.healthz)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
@@ -85,6 +110,10 @@ async def running_http(app: web.Application, options: HttpOptions) -> AsyncItera
         app, shutdown_timeout=options.drain_seconds, handler_cancellation=False, **options.connection_options
     )
     await runner.setup()
+    server = runner.server
+    assert server is not None
+    if _CALLS in app:
+        server.request_handler = FrontDoor(app[_CALLS], server.request_handler, draining).handle
     host, _, port = options.listen.rpartition(":")
     connections = Connections(options.header_timeout_seconds, raise_file_limit(options.max_connections), SystemClock())
     sweeping = asyncio.create_task(connections.keep_sweeping())
