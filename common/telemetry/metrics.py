@@ -117,8 +117,8 @@ class Histogram:
         self._clock = clock
         self._series: dict[Labels, _Series] = {}
 
-    def record(self, value: float, labels: Labels = (), trace_id: str = "") -> None:
-        """Count a value. `trace_id` (32 hexadecimal digits) leads from its bucket to what happened; empty: none."""
+    def record(self, value: float, labels: Labels = (), trace_id: bytes = b"") -> None:
+        """Count a value. `trace_id` (16 bytes) leads from its bucket to what happened; empty: none."""
         series = self._series.get(labels)
         if series is None:
             series = self._new_series(labels)
@@ -126,7 +126,11 @@ class Histogram:
         series.counts[bucket] += 1
         series.total += value
         if trace_id and self._clock is not None:
-            series.examples[bucket] = (value, to_microseconds(self._clock.now()) * 1000, int(trace_id, 16))
+            series.examples[bucket] = (
+                value,
+                to_microseconds(self._clock.now()) * 1000,
+                int.from_bytes(trace_id, "big"),
+            )
 
     def count(self, labels: Labels = ()) -> int:
         """How many values were counted."""
