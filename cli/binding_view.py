@@ -3,7 +3,7 @@
 from axbridge.routing.v1 import binding_pb2
 
 from cli.binding_options import schedule_text
-from cli.output import OutputOptions, facts_table, local_time, person, print_message, stdout_console
+from cli.output import OutputOptions, facts_table, free_text, local_time, person, print_message, stdout_console
 from cli.profile_options import member_prompt_facts, profile_facts
 from cli.values import enum_word
 
@@ -62,8 +62,8 @@ def show_binding(binding: binding_pb2.Binding, output: OutputOptions, heading: s
         "the callee sees": shown or f"{binding.access_number} (the access number)",
         "in force": validity(binding) or "always",
         "hours": schedule_text(binding.schedule) if binding.HasField("schedule") else "",
-        **profile_facts(binding.profile),
-        **member_prompt_facts(binding.member_prompts),
+        **{name: free_text(text) for name, text in profile_facts(binding.profile).items()},
+        **{name: free_text(text) for name, text in member_prompt_facts(binding.member_prompts).items()},
         "revision": str(binding.revision),
         "created": local_time(binding.created_at) if binding.HasField("created_at") else "",
         "changed": local_time(binding.updated_at) if binding.revision > 1 else "",

@@ -49,8 +49,9 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to; else to standard output.")] = None,
     since: Since = None,
     before: Before = None,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Write whole phone numbers.")] = False,
 ) -> None:
-    """Write a tenant's call records, with whole numbers, oldest first."""
+    """Write a tenant's call records, oldest first."""
     request = call_service_pb2.ExportCallsRequest(
         tenant_id=tenant,
         format=export_format.enum_name("EXPORT_FORMAT_"),
@@ -59,7 +60,7 @@ def export(
     )
     calls = 0
     with ExitStack() as stack:
-        client = stack.enter_context(events_client(target))
+        client = stack.enter_context(events_client(target, unmask=unmask))
         file: BinaryIO = sys.stdout.buffer
         if out is not None:
             try:

@@ -15,6 +15,7 @@ from cli.output import (
     OutputOptions,
     add_row,
     facts_table,
+    free_text,
     local_time,
     message_dict,
     person,
@@ -107,7 +108,7 @@ def list_(
             f"{call.ring_seconds} s" if call.HasField("ring_seconds") else "",
             f"{call.talk_seconds} s" if call.HasField("talk_seconds") else "",
             call.end_reason.removesuffix(", call over"),
-            ", ".join(call.anomalies),
+            free_text(", ".join(call.anomalies)),
         )
     console = stdout_console()
     console.print(listing if calls else "no such calls")
@@ -154,7 +155,7 @@ def ladder_call(call: call_pb2.Call, stored: call_service_pb2.ListCallEventsResp
             received_at_us=decision.received_at_us,
             took_us=decision.took_us,
             result=decision.result,
-            reason=decision.reason,
+            reason=free_text(decision.reason),
             called=tuple(person(number, unmask=unmask) for number in decision.called_numbers),
         )
     events = [
@@ -162,7 +163,7 @@ def ladder_call(call: call_pb2.Call, stored: call_service_pb2.ListCallEventsResp
             received_at_us=item.event.received_at_us,
             code=item.event.code,
             call_result=item.event.call_result,
-            file_path=item.event.file_path,
+            file_path=free_text(item.event.file_path),
             received_count=item.received_count,
             conflict=item.conflict,
         )
@@ -221,11 +222,11 @@ def _facts(call: call_pb2.Call, *, unmask: bool) -> dict[str, str]:
         "hung up": _hangup_word(call),
         "ended because": f"{call.end_reason}{chinese}" if call.end_reason else "",
         "callResult": result,
-        "recording": call.recording_path,
-        "charge extension": call.charge_ext,
-        "client id": call.client_id,
-        "user data": call.user_data,
-        "anomalies": ", ".join(call.anomalies) or "none",
+        "recording": free_text(call.recording_path),
+        "charge extension": free_text(call.charge_ext),
+        "client id": free_text(call.client_id),
+        "user data": free_text(call.user_data),
+        "anomalies": free_text(", ".join(call.anomalies)) or "none",
         "events": str(call.event_count),
         "trace": call.trace_id,
     }

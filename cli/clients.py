@@ -7,7 +7,12 @@ from typing import Annotated, TypeVar
 
 import grpc
 import typer
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
+from axbridge.events.v1 import (
+    call_service_pb2_grpc,
+    event_service_pb2_grpc,
+    privacy_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
@@ -122,6 +127,7 @@ class EventsClient:
     calls: call_service_pb2_grpc.CallServiceStub
     events: event_service_pb2_grpc.EventServiceStub
     webhooks: webhook_service_pb2_grpc.WebhookServiceStub
+    privacy: privacy_service_pb2_grpc.PrivacyServiceStub
 
 
 @contextmanager
@@ -148,9 +154,9 @@ def routing_client(target: RoutingTarget) -> Iterator[RoutingClient]:
 
 
 @contextmanager
-def events_client(target: EventsTarget) -> Iterator[EventsClient]:
-    """A client of the event service; closed at the end."""
-    way = open_way(target.events_target, current_security())
+def events_client(target: EventsTarget, *, unmask: bool = False) -> Iterator[EventsClient]:
+    """A client of the event service; closed at the end. With `unmask` for what can't be done with masked numbers."""
+    way = open_way(target.events_target, current_security(), unmask=unmask)
     caller = Caller(
         "event service", target.events_target, "--events-target", EVENTS_VARIABLE, target.timeout, way.metadata
     )
@@ -160,4 +166,5 @@ def events_client(target: EventsTarget) -> Iterator[EventsClient]:
             call_service_pb2_grpc.CallServiceStub(channel),
             event_service_pb2_grpc.EventServiceStub(channel),
             webhook_service_pb2_grpc.WebhookServiceStub(channel),
+            privacy_service_pb2_grpc.PrivacyServiceStub(channel),
         )

@@ -10,7 +10,16 @@ from rich.tree import Tree
 from cli.bind import AccessNumber, Tenant
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
-from cli.output import OutputOptions, is_access_number, local_time, person, print_message, printable, stdout_console
+from cli.output import (
+    OutputOptions,
+    free_text,
+    is_access_number,
+    local_time,
+    person,
+    print_message,
+    printable,
+    stdout_console,
+)
 from cli.values import enum_word, parse_moment, to_timestamp
 from common.protocol_codes import ResultCode
 
@@ -76,7 +85,7 @@ def _tree(tenant: str, answer: routing_service_pb2.ExplainResponse, *, unmask: b
                 (printable(f"{mark} {rule.rule}"), style),
                 f" {word}",
                 (printable(about), "dim"),
-                f": {printable(rule.detail)}",
+                f": {printable(free_text(rule.detail))}",
             )
         )
     _add_decision(tree, answer.decision, answer.access_number, unmask=unmask)
@@ -88,7 +97,7 @@ def _add_decision(tree: Tree, decision: decision_pb2.RouteDecision, access_numbe
     routed = decision.result == decision_pb2.ROUTE_RESULT_ROUTED
     said = f"{code.text} {code.english}" if code is not None else decision_pb2.RouteResult.Name(decision.result)
     style = "bold green" if routed else "bold red"
-    branch = tree.add(Text.assemble((said, style), f": {printable(decision.reason)}"))
+    branch = tree.add(Text.assemble((said, style), f": {printable(free_text(decision.reason))}"))
     for member in decision.members:
         display = member.display_number
         seen = display if is_access_number(display, access_number) else person(display, unmask=unmask)

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from axbridge.routing.v1 import number_list_service_pb2
 
-from cli.bind import Tenant
+from cli.bind import RequestId, Tenant
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
 from cli.output import (
     OutputOptions,
     add_row,
+    free_text,
     local_time,
     person,
     print_json,
@@ -44,6 +45,7 @@ def add(
     note: Annotated[str, typer.Option(help="A remark for people.")] = "",
     expires_at: Annotated[str | None, typer.Option(metavar="TIME", help="Counts no more from this time on.")] = None,
     expires_in: Annotated[str | None, typer.Option(metavar="DURATION", help="The same, counted from now: 7d.")] = None,
+    request_id: RequestId = "",
 ) -> None:
     """Allow or block a number, or all numbers that begin with some digits."""
     if expires_at is not None and expires_in is not None:
@@ -61,7 +63,7 @@ def add(
         note=note,
         expires_at=None if ends is None else to_timestamp(ends),
     )
-    request = number_list_service_pb2.CreateNumberListEntryRequest(entry=entry)
+    request = number_list_service_pb2.CreateNumberListEntryRequest(entry=entry, request_id=request_id)
     with routing_client(target) as client:
         stored = client.caller.call(client.number_lists.CreateNumberListEntry, request).entry
     if output.as_json:
@@ -107,7 +109,7 @@ def list_(
             _callers(entry, unmask=output.unmask),
             entry.access_number or "all",
             local_time(entry.expires_at) if entry.HasField("expires_at") else "",
-            entry.note,
+            free_text(entry.note),
         )
     console = stdout_console()
     console.print(listing if entries else "no such entries: `axbridge lists add` makes one")
@@ -122,9 +124,12 @@ def delete(
     tenant: Tenant,
     target: RoutingTarget,
     output: OutputOptions,
+    request_id: RequestId = "",
 ) -> None:
     """Remove an entry. A query that begins after this returns is decided without it."""
-    request = number_list_service_pb2.DeleteNumberListEntryRequest(tenant_id=tenant, entry_id=entry)
+    request = number_list_service_pb2.DeleteNumberListEntryRequest(
+        tenant_id=tenant, entry_id=entry, request_id=request_id
+    )
     with routing_client(target) as client:
         client.caller.call(client.number_lists.DeleteNumberListEntry, request)
     if output.as_json:

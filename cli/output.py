@@ -17,30 +17,12 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from common.masking import mask_number
+from cli.security import is_unmasking
+from common.auth.number_redaction import NUMBER_FIELDS, RAW_FIELDS, TEXT_FIELDS
+from common.masking import mask_number, mask_text
 
 # Without a terminal nobody can see that a line was wrapped, so there is room for a whole row.
 PLAIN_WIDTH = 140
-
-# Fields that hold the number of a person. Access numbers are the enterprise's own and are shown.
-PERSONAL_NUMBER_FIELDS = frozenset(
-    {
-        "a_number",
-        "b_number",
-        "callback_number",
-        "calling_number",
-        "called_number",
-        "called_numbers",
-        "translated_number",
-        "display_number",
-        "fallback_number",
-        "pattern",
-        "y_number",
-        "number",
-    }
-)
-# Fields that quote a whole message with whatever is in it.
-RAW_FIELDS = frozenset({"raw_body"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +79,24 @@ def print_messages(messages: Sequence[Message], *, unmask: bool) -> None:
 
 def _masked(content: dict[str, Any], access_number: str = "") -> dict[str, Any]:
     access_number = content.get("access_number", access_number)
-    shown: dict[str, Any] = {}
-    for name, value in content.items():
-        if name in RAW_FIELDS:
-            continue
-        if name in PERSONAL_NUMBER_FIELDS and isinstance(value, str):
-            shown[name] = value if is_access_number(value, access_number) else mask_number(value)
-        elif isinstance(value, dict):
-            shown[name] = _masked(value, access_number)
-        elif isinstance(value, list):
-            shown[name] = [_masked_item(name, item, access_number) for item in value]
-        else:
-            shown[name] = value
-    return shown
+    return {
+        name: _masked_value(name, value, access_number) for name, value in content.items() if name not in RAW_FIELDS
+    }
 
 
-def _masked_item(name: str, item: Any, access_number: str) -> Any:
-    if isinstance(item, dict):
-        return _masked(item, access_number)
-    return mask_number(item) if name in PERSONAL_NUMBER_FIELDS and isinstance(item, str) else item
+def _masked_value(name: str, value: Any, access_number: str) -> Any:
+    if isinstance(value, list):
+        return [_masked_value(name, item, access_number) for item in value]
+    if isinstance(value, dict):
+        if name in TEXT_FIELDS:
+            # A map of texts, whose keys are names.
+            return {key: _masked_value(name, text, access_number) for key, text in value.items()}
+        return _masked(value, access_number)
+    if not isinstance(value, str):
+        return value
+    if name in NUMBER_FIELDS:
+        return value if is_access_number(value, access_number) else mask_number(value)
+    return mask_text(value) if name in TEXT_FIELDS else value
 
 
 def is_access_number(number: str, access_number: str) -> bool:
@@ -133,6 +114,11 @@ _WHOLE_COLUMNS = frozenset(
 def person(number: str, *, unmask: bool) -> str:
     """A person's number as it may be shown."""
     return number if unmask or not number else mask_number(number)
+
+
+def free_text(text: str) -> str:
+    """Text that came from outside, or quotes it, as it may be shown: without numbers unless --unmask was given."""
+    return text if is_unmasking() else mask_text(text)
 
 
 def local_time(moment: Timestamp | datetime) -> str:

@@ -70,7 +70,8 @@ def replay(
     tenant: TenantFilter = "",
 ) -> None:
     """Send messages to the gateway again, as they came; those that it takes are removed here."""
-    with events_client(target) as client:
+    # What is sent again has to be whole.
+    with events_client(target, unmask=True) as client:
         chosen = _chosen(client, ids, everything, tenant)
         if not all(message.raw_body for message in chosen):
             raise PermissionDeniedError("the bodies are not shown to this credential", reason="MISSING_SCOPE")

@@ -12,6 +12,7 @@ from typer._click.globals import get_current_context
 
 from common.auth.api_keys import parse_api_key
 from common.auth.exposure import is_loopback
+from common.auth.unmasking import UNMASK_METADATA
 from common.clock import SystemClock
 from common.errors import AxbridgeError, InvalidArgumentError
 from common.grpc_channel import MAX_MESSAGE_BYTES, ChannelSecurity, resolvable
@@ -49,6 +50,12 @@ def current_security() -> ChannelSecurity:
     return told if isinstance(told, ChannelSecurity) else IN_THE_CLEAR
 
 
+def is_unmasking() -> bool:
+    """Whether the command that runs was given --unmask."""
+    context = get_current_context(silent=True)
+    return context is not None and bool(context.params.get("unmask"))
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A channel, and what goes with each call over it."""
@@ -57,8 +64,11 @@ class Way:
     metadata: tuple[tuple[str, str], ...]
 
 
-def open_way(target: str, security: ChannelSecurity) -> Way:
-    """A channel for one command. Raises AxbridgeError when a file can't be used, or a key would go in the clear."""
+def open_way(target: str, security: ChannelSecurity, *, unmask: bool = False) -> Way:
+    """A channel for one command, whose calls ask for whole numbers with `unmask`, or when the command was told to.
+
+    Raises AxbridgeError when a file can't be used, or a key would go in the clear.
+    """
     options: list[tuple[str, str | int]] = [
         ("grpc.enable_retries", 0),
         # An address is an address: no proxy from the environment stands between us and our own services.
@@ -68,7 +78,9 @@ def open_way(target: str, security: ChannelSecurity) -> Way:
     if security.server_name:
         options.append(("grpc.ssl_target_name_override", security.server_name))
     key = api_key_of(target, security)
-    metadata = (("authorization", f"Bearer {key}"),) if key else ()
+    metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {key}"),) if key else ()
+    if unmask or is_unmasking():
+        metadata += (UNMASK_METADATA,)
     if security.tls is None:
         return Way(grpc.insecure_channel(resolvable(target), options=options), metadata)
     try:

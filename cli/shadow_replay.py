@@ -119,7 +119,8 @@ def _from_calls(
     target: EventsTarget, request: call_service_pb2.ListCallsRequest
 ) -> Iterator[routing_service_pb2.ShadowQuery]:
     """The queries of the calls that the event service knows; numbers that it does not know can't be replayed."""
-    with events_client(target) as client:
+    # Masked numbers can't be replayed.
+    with events_client(target, unmask=True) as client:
         while True:
             page = client.caller.call(client.calls.ListCalls, request)
             for call in page.calls:

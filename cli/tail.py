@@ -22,7 +22,7 @@ from cli.clients import EVENTS_VARIABLE, EventsTarget
 from cli.errors import unreachable
 from cli.option_groups import spread_options
 from cli.output import OutputOptions, message_dict, person, printable, stderr_console, stdout_console
-from cli.security import api_key_of, current_security
+from cli.security import api_key_of, current_security, is_unmasking
 from cli.values import parse_moment
 from common.clock import from_microseconds
 from common.errors import AlreadyExistsError, AxbridgeError, NotFoundError, UnavailableError
@@ -70,7 +70,8 @@ def _client(target: EventsTarget) -> AxbridgeClient:
     tls = None
     if security.tls is not None:
         tls = ClientTls(security.tls.ca_file, security.tls.cert_file, security.tls.key_file, security.server_name)
-    return AxbridgeClient(target.events_target, api_key=api_key_of(target.events_target, security), tls=tls)
+    key = api_key_of(target.events_target, security)
+    return AxbridgeClient(target.events_target, api_key=key, tls=tls, unmask=is_unmasking())
 
 
 async def _tail(

@@ -7,12 +7,14 @@ import typer
 from axbridge.routing.v1 import tenant_pb2, tenant_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from cli.bind import RequestId
 from cli.clients import RoutingClient, RoutingTarget, routing_client
 from cli.option_groups import spread_options
 from cli.output import (
     OutputOptions,
     add_row,
     facts_table,
+    free_text,
     person,
     print_json,
     print_message,
@@ -132,13 +134,14 @@ def add(
     profile: ProfileOptions,
     target: RoutingTarget,
     output: OutputOptions,
+    request_id: RequestId = "",
 ) -> None:
     """Add a tenant. The call profile options set the defaults of all its bindings."""
     tenant = tenant_pb2.Tenant(tenant_id=tenant_id)
     settings.fill(tenant)
     profile.fill(tenant.default_profile)
     with routing_client(target) as client:
-        request = tenant_service_pb2.CreateTenantRequest(tenant=tenant)
+        request = tenant_service_pb2.CreateTenantRequest(tenant=tenant, request_id=request_id)
         stored = client.caller.call(client.tenants.CreateTenant, request).tenant
     _show(stored, output, f"tenant {tenant_id} added")
 
@@ -193,6 +196,7 @@ def update(
         typer.Option(metavar="FIELD", help="Set a field back, such as callback_url or default_profile.client_id."),
     ] = None,
     if_revision: Annotated[int, typer.Option(min=0, help="Only when this is the current revision.")] = 0,
+    request_id: RequestId = "",
 ) -> None:
     """Change the settings that are given and leave the others."""
     tenant = tenant_pb2.Tenant(tenant_id=tenant_id)
@@ -202,7 +206,7 @@ def update(
     if not paths:
         raise typer.BadParameter("nothing to change: give at least one setting, or --clear FIELD")
     request = tenant_service_pb2.UpdateTenantRequest(
-        tenant=tenant, update_mask=FieldMask(paths=paths), expected_revision=if_revision
+        tenant=tenant, update_mask=FieldMask(paths=paths), expected_revision=if_revision, request_id=request_id
     )
     with routing_client(target) as client:
         stored = client.caller.call(client.tenants.UpdateTenant, request).tenant
@@ -211,10 +215,10 @@ def update(
 
 @app.command()
 @spread_options
-def delete(tenant_id: TenantId, target: RoutingTarget, output: OutputOptions) -> None:
+def delete(tenant_id: TenantId, target: RoutingTarget, output: OutputOptions, request_id: RequestId = "") -> None:
     """Remove a tenant that has no bindings."""
     with routing_client(target) as client:
-        request = tenant_service_pb2.DeleteTenantRequest(tenant_id=tenant_id)
+        request = tenant_service_pb2.DeleteTenantRequest(tenant_id=tenant_id, request_id=request_id)
         client.caller.call(client.tenants.DeleteTenant, request)
     if output.as_json:
         print_json({"deleted": tenant_id})
@@ -251,8 +255,8 @@ def _show(tenant: tenant_pb2.Tenant, output: OutputOptions, heading: str) -> Non
         "XML root": style.xml_root,
         "userList in JSON": enum_word(tenant_pb2.JsonListStyle.Name(style.json_list_style), "JSON_LIST_STYLE_"),
         "prompts in XML": enum_word(tenant_pb2.PromptStyle.Name(style.prompt_style), "PROMPT_STYLE_"),
-        **{f"prompt for {key}": prompt_text(value) for key, value in sorted(tenant.failure_prompts.items())},
-        **{f"default {name}": text for name, text in profile_facts(tenant.default_profile).items()},
+        **{f"prompt for {key}": free_text(prompt_text(value)) for key, value in sorted(tenant.failure_prompts.items())},
+        **{f"default {name}": free_text(text) for name, text in profile_facts(tenant.default_profile).items()},
         "revision": str(tenant.revision),
     }
     console = stdout_console()

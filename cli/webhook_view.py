@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from axbridge.events.v1 import webhook_pb2
 from rich.table import Table
 
-from cli.output import add_row, facts_table, local_time, printable, stdout_console, table
+from cli.output import add_row, facts_table, free_text, local_time, printable, stdout_console, table
 from cli.values import enum_word
 
 
@@ -40,7 +40,7 @@ def show_webhook(webhook: webhook_pb2.Webhook, heading: str, status: webhook_pb2
         "messages": _messages(webhook),
         "codes": ", ".join(webhook.event_codes) or "all",
         "state": _state(webhook),
-        "because": webhook.state_reason,
+        "because": free_text(webhook.state_reason),
         "at a time": f"{limits.max_in_flight} requests",
         "in a second": f"{limits.max_per_second} requests" if limits.max_per_second else "",
         "time limit": f"{limits.timeout_ms} ms",
@@ -62,7 +62,7 @@ def _status_facts(status: webhook_pb2.WebhookStatus) -> dict[str, str]:
         "failures in a row": str(status.consecutive_failures) if status.consecutive_failures else "",
         "last success": local_time(status.last_success_at) if status.HasField("last_success_at") else "never",
         "last failure": local_time(status.last_failure_at) if status.HasField("last_failure_at") else "never",
-        "last error": status.last_error,
+        "last error": free_text(status.last_error),
         "pending": f"{status.pending}{oldest}",
         "dead letters": str(status.dead_letters),
     }
@@ -79,14 +79,14 @@ def attempts_table(attempts: Sequence[webhook_pb2.WebhookAttempt]) -> Table:
             str(attempt.attempt),
             f"{attempt.took_ms} ms",
             _outcome(attempt),
-            attempt.response_excerpt,
+            free_text(attempt.response_excerpt),
         )
     return listing
 
 
 def attempt_line(attempt: webhook_pb2.WebhookAttempt) -> str:
     """One attempt in one line."""
-    answer = f": {attempt.response_excerpt}" if attempt.response_excerpt else ""
+    answer = f": {free_text(attempt.response_excerpt)}" if attempt.response_excerpt else ""
     return printable(f"{attempt.message_id} {_outcome(attempt)} after {attempt.took_ms} ms{answer}")
 
 
@@ -112,14 +112,14 @@ def dead_letters_table(letters: Sequence[webhook_pb2.WebhookDeadLetter]) -> Tabl
             letter.session_id,
             local_time(letter.died_at),
             str(letter.attempts),
-            letter.reason,
-            letter.last_error,
+            free_text(letter.reason),
+            free_text(letter.last_error),
         )
     return listing
 
 
 def _outcome(attempt: webhook_pb2.WebhookAttempt) -> str:
-    return attempt.error or f"delivered, HTTP status {attempt.status_code}"
+    return free_text(attempt.error) or f"delivered, HTTP status {attempt.status_code}"
 
 
 def _state(webhook: webhook_pb2.Webhook) -> str:

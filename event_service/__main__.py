@@ -8,6 +8,7 @@ import grpc.aio
 from axbridge.events.v1 import (
     call_service_pb2_grpc,
     event_service_pb2_grpc,
+    privacy_service_pb2_grpc,
     subscription_service_pb2_grpc,
     webhook_service_pb2_grpc,
 )
@@ -27,6 +28,10 @@ from event_service.durability import DurabilityWatch, DurableLog, check_answers,
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
 from event_service.ports import Patience
+from event_service.privacy.audit import AuditService
+from event_service.privacy.servicer import SERVICE_NAME as PRIVACY_SERVICE_NAME
+from event_service.privacy.servicer import PrivacyServicer
+from event_service.privacy.sql_audit import SqlAuditLog
 from event_service.repeating import repeating
 from event_service.reports import CallReporting
 from event_service.retention import Retention
@@ -34,6 +39,7 @@ from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.settings import EventServiceSettings
 from event_service.sql_calls import SqlCallReader
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from event_service.sql_reports import SqlCallReports
@@ -98,20 +104,27 @@ async def serve(settings: EventServiceSettings) -> int:
                 repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)
             )
 
+        database = EventDatabase(engine)
+        stack.push_async_callback(database.drain)
+        audit = AuditService(SqlAuditLog(database), clock)
+        privacy = PrivacyServicer(audit)
+
         def add_servicers(server: grpc.aio.Server) -> None:
+            privacy_service_pb2_grpc.add_PrivacyServiceServicer_to_server(privacy, server)
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
             call_service_pb2_grpc.add_CallServiceServicer_to_server(calls, server)
             webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks.servicer, server)
             subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions.servicer, server)
 
         await stack.enter_async_context(committer.running())
-        service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME, SUBSCRIPTION_SERVICE_NAME)
+        service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME, SUBSCRIPTION_SERVICE_NAME, PRIVACY_SERVICE_NAME)
         api = ServedApi(
             add_servicers,
             service_names,
             REQUIREMENTS,
             dependencies={"database": lambda: check_answers(engine)},
             vital={"durability": durability.look},
+            audit=audit,
         )
         serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
         server = await stack.enter_async_context(serving)

@@ -14,6 +14,7 @@ def _requirements() -> dict[str, Requirement]:
     events = "/axbridge.events.v1.EventService/"
     calls = "/axbridge.events.v1.CallService/"
     webhooks = "/axbridge.events.v1.WebhookService/"
+    privacy = "/axbridge.events.v1.PrivacyService/"
     subscriptions = "/axbridge.events.v1.SubscriptionService/"
     # A batch holds every tenant's messages. The gateway has counted them against their tenants' limits.
     from_gateway = for_all_tenants(Scope.GATEWAY, charge=Charge.NOTHING)
@@ -28,13 +29,12 @@ def _requirements() -> dict[str, Requirement]:
         f"{calls}GetCall": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ListCallEvents": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
-        # An export holds whole numbers, and nothing masks them.
-        f"{calls}ExportCalls": for_tenants_at(
-            "tenant_id", scopes=(Scope.READ,), charge=Charge.READ, shows_numbers=True
-        ),
+        # Its answers are text: it masks numbers itself.
+        f"{calls}ExportCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}CountActiveCalls": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}ReportCompleteness": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         f"{calls}RebuildCalls": for_tenants_at("tenant_id", scopes=(Scope.ADMIN,), charge=Charge.WRITE),
+        f"{privacy}ListAuditEntries": for_tenants_at("tenant_id", scopes=(Scope.READ,), charge=Charge.READ),
         # A place in the log is its readers' own: whoever may read may have one, move it and give it up.
         f"{subscriptions}CreateSubscription": for_tenants_at(
             "subscription.tenant_id", scopes=(Scope.READ,), charge=Charge.WRITE

@@ -1,15 +1,17 @@
-"""Call records as text: CSV for people, NDJSON for whoever makes columns of it."""
+"""Call records as text: CSV for people, NDJSON for whoever makes columns of it. Numbers are masked unless wanted."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 import orjson
 
+from common.auth.number_redaction import NUMBER_FIELDS, TEXT_FIELDS
 from common.clock import from_microseconds
+from common.masking import mask_number, mask_text
 from event_service.domain import Call, CallRevision
 
 # Every record has every field, and each field always the same type, so that a reader can make columns of them.
@@ -22,21 +24,37 @@ def csv_header() -> bytes:
     return _csv_lines([FIELD_NAMES])
 
 
-def csv_lines(records: Sequence[CallRevision]) -> bytes:
+def csv_lines(records: Sequence[CallRevision], *, whole_numbers: bool) -> bytes:
     """The records as lines of RFC 4180. What a spreadsheet would take for a formula gets a leading apostrophe."""
-    return _csv_lines([[_csv_text(value) for value in _values(record)] for record in records])
+    return _csv_lines([[_csv_text(value) for value in _values(record, whole_numbers)] for record in records])
 
 
-def ndjson_lines(records: Sequence[CallRevision]) -> bytes:
+def ndjson_lines(records: Sequence[CallRevision], *, whole_numbers: bool) -> bytes:
     """The records as JSON objects, one a line; absent times and durations are null, times ISO 8601 UTC."""
     return b"".join(
-        orjson.dumps(dict(zip(FIELD_NAMES, _values(record), strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+        orjson.dumps(
+            dict(zip(FIELD_NAMES, _values(record, whole_numbers), strict=True)), option=orjson.OPT_APPEND_NEWLINE
+        )
         for record in records
     )
 
 
-def _values(record: CallRevision) -> list[Any]:
-    return [*(_plain(field.name, getattr(record.call, field.name)) for field in fields(Call)), record.revision]
+def _values(record: CallRevision, whole_numbers: bool) -> list[Any]:
+    values = ((field.name, _plain(field.name, getattr(record.call, field.name))) for field in fields(Call))
+    return [*(value if whole_numbers else _masked(name, value) for name, value in values), record.revision]
+
+
+def _masked(name: str, value: Any) -> Any:
+    mask: Callable[[str], str] | None = None
+    if name in NUMBER_FIELDS:
+        mask = mask_number
+    elif name in TEXT_FIELDS:
+        mask = mask_text
+    if mask is None:
+        return value
+    if isinstance(value, list):
+        return [mask(each) for each in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -180,3 +180,18 @@ quarantine_totals = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
 )
+
+# Who did what that has to be written down.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("entry_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # `*`: it was about all of them.
+    Column("tenant_id", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    # A JSON object.
+    Column("after_json", Text, nullable=False),
+)
+Index("audit_entries_tenant", audit_entries.c.tenant_id, audit_entries.c.entry_id)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.auth.unmasking import ALL_TENANTS_ENTRY
 from routing_service.domain.journal import AuditEntry
 from routing_service.ports import AuditLog
 from routing_service.service.paging import page_limit, page_token, read_page_token
@@ -25,7 +26,8 @@ class AuditService:
 
     async def list_page(self, tenant_id: str, object_id: str, page_size: int, token: str) -> AuditPage:
         """A page of a tenant's entries; an empty `object_id` is any. Raises InvalidArgumentError."""
-        check_tenant_id(tenant_id, "tenant_id")
+        if tenant_id != ALL_TENANTS_ENTRY:
+            check_tenant_id(tenant_id, "tenant_id")
         limit = page_limit(page_size)
         listed = ("audit", tenant_id, object_id)
         before = int(read_page_token(token, listed, (int,))[0]) if token else None

@@ -8,7 +8,12 @@ from typing import Any
 
 import grpc
 import pytest
-from axbridge.events.v1 import call_service_pb2_grpc, event_service_pb2_grpc, webhook_service_pb2_grpc
+from axbridge.events.v1 import (
+    call_service_pb2_grpc,
+    event_service_pb2_grpc,
+    privacy_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
@@ -20,6 +25,7 @@ from grpc_status import rpc_status
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from common.auth.unmasking import UNMASK_METADATA
 from common.errors import AxbridgeError
 from common.grpc_errors import to_status
 
@@ -34,9 +40,12 @@ class FakeServices:
     target: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
     requests: list[Message] = field(default_factory=list)
+    # Of the last call: whether it asked for whole numbers.
+    was_unmasking: bool = False
 
     def answer(self, method: str, request: Message, context: grpc.ServicerContext) -> Message:
         self.requests.append(request)
+        self.was_unmasking = UNMASK_METADATA in [(key, value) for key, value in context.invocation_metadata()]
         answer = self.answers[method]
         if callable(answer):
             answer = answer(request)
@@ -78,6 +87,9 @@ def services() -> Iterator[FakeServices]:
     )
     webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(
         _servicer(webhook_service_pb2_grpc.WebhookServiceServicer, fake), server
+    )
+    privacy_service_pb2_grpc.add_PrivacyServiceServicer_to_server(
+        _servicer(privacy_service_pb2_grpc.PrivacyServiceServicer, fake), server
     )
     fake.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()

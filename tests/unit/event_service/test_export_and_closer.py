@@ -26,7 +26,7 @@ def records() -> list[CallRevision]:
 
 
 def test_csv_is_read_back_by_any_reader_and_holds_no_formula() -> None:
-    text = (csv_header() + csv_lines(records())).decode()
+    text = (csv_header() + csv_lines(records(), whole_numbers=True)).decode()
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["state"] for row in rows] == ["completed", "calling"]
     assert rows[0]["calling_number"] == A_NORMAL
@@ -38,13 +38,21 @@ def test_csv_is_read_back_by_any_reader_and_holds_no_formula() -> None:
 
 
 def test_every_line_of_ndjson_has_every_field_in_one_type() -> None:
-    lines = [json.loads(line) for line in ndjson_lines(records()).splitlines()]
+    lines = [json.loads(line) for line in ndjson_lines(records(), whole_numbers=True).splitlines()]
     assert all(tuple(line) == FIELD_NAMES for line in lines)
     for name in FIELD_NAMES:
         kinds = {type(line[name]) for line in lines if line[name] is not None}
         assert len(kinds) <= 1, name
     assert lines[0]["talk_seconds"] == 2
     assert lines[1]["talk_seconds"] is None
+
+
+def test_numbers_are_masked_unless_wanted() -> None:
+    for write in (csv_lines, ndjson_lines):
+        whole, masked = (write(records(), whole_numbers=wanted).decode() for wanted in (True, False))
+        assert "13800001111" in whole and "13900001111" in whole
+        assert "13800001111" not in masked and "13900001111" not in masked
+        assert "138****1111" in masked
 
 
 class FakeUpkeep:

@@ -22,13 +22,15 @@ from common.auth.requirements import (
     for_tenants_at,
     standard_requirements,
 )
+from common.auth.unmasking import UNMASK_METADATA, UnmaskedRequest
+from common.errors import AxbridgeError
 from common.grpc_server import GrpcServerOptions, running_server
 from common.limits.rpc_limits import RpcLimiter, RpcLimits
 from common.limits.token_bucket import LocalRateLimiter, RateLimit
 from tests.support.clock import FakeClock
 
 SERVICE = "test.Service"
-Request = call_service_pb2.GetCallRequest
+Request = call_service_pb2.ListCallsRequest
 Response = call_service_pb2.GetCallResponse
 Batch = event_service_pb2.PublishBatchRequest
 PEPPER = Pepper(b"p" * 32)
@@ -145,6 +147,19 @@ def table() -> dict[str, Requirement]:
     }
 
 
+class Audit:
+    """UnmaskAudit that can fail."""
+
+    def __init__(self) -> None:
+        self.entries: list[UnmaskedRequest] = []
+        self.error: AxbridgeError | None = None
+
+    async def record(self, request: UnmaskedRequest) -> None:
+        if self.error is not None:
+            raise self.error
+        self.entries.append(request)
+
+
 @dataclass
 class Guarded:
     """A running server and what a test needs of it."""
@@ -154,6 +169,7 @@ class Guarded:
     keys: Keyring
     clock: FakeClock
     handler: EveryKind
+    audit: Audit
 
     async def call(self, method: str, tenant_id: str = "100001", key: ApiKey | str | None = None) -> Any:
         return await self.send(method, Request(tenant_id=tenant_id), key)
@@ -180,11 +196,18 @@ class Guarded:
         """Every kind of call can be made as a stream of both sides."""
         return [response async for response in self.open_stream(method, requests, key)]
 
-    def open_stream(self, method: str, requests: AsyncIterator[Any] | list[Any], key: ApiKey | str | None) -> Any:
+    def open_stream(
+        self,
+        method: str,
+        requests: AsyncIterator[Any] | list[Any],
+        key: ApiKey | str | None,
+        *,
+        unmask: bool = False,
+    ) -> Any:
         call = self.channel.stream_stream(
             f"/{SERVICE}/{method}", request_serializer=lambda m: m.SerializeToString(), response_deserializer=parse
         )
-        return call(requests, metadata=metadata(key), timeout=5)
+        return call(requests, metadata=metadata(key) + ((UNMASK_METADATA,) if unmask else ()), timeout=5)
 
 
 def parse(content: bytes) -> Any:
@@ -208,9 +231,10 @@ def rpc_limits() -> RpcLimits:
 
 @asynccontextmanager
 async def guarded_server(rpc_limits: RpcLimits, *, with_credentials: bool = True) -> AsyncIterator[Guarded]:
-    keys, clock, handler = Keyring(), FakeClock(), EveryKind()
+    keys, clock, handler, audit = Keyring(), FakeClock(), EveryKind(), Audit()
     limiter = RpcLimiter(LocalRateLimiter(clock), rpc_limits)
-    interceptor = AccessInterceptor(table(), (lambda: keys.current) if with_credentials else None, limiter, clock)
+    credentials = (lambda: keys.current) if with_credentials else None
+    interceptor = AccessInterceptor(table(), credentials, limiter, clock, audit)
     options = GrpcServerOptions("127.0.0.1:0", drain_seconds=1)
 
     def add(server: grpc.aio.Server) -> None:
@@ -220,7 +244,7 @@ async def guarded_server(rpc_limits: RpcLimits, *, with_credentials: bool = True
         running_server(options, add, [], [interceptor]) as server,
         grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel,
     ):
-        yield Guarded(server.address, channel, keys, clock, handler)
+        yield Guarded(server.address, channel, keys, clock, handler, audit)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The interceptor over a real connection: every kind of RPC, every kind of refusal."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -17,11 +18,12 @@ from common.errors import (
     PermissionDeniedError,
     ResourceExhaustedError,
     UnauthenticatedError,
+    UnavailableError,
 )
 from common.grpc_errors import from_rpc_error
 from common.limits.rpc_limits import RpcLimits
 from common.limits.token_bucket import RateLimit
-from tests.unit.common.auth.conftest import Batch, Guarded, Request
+from tests.unit.common.auth.conftest import SERVICE, Batch, Guarded, Request
 
 OURS, OTHERS = "100001", "100002"
 KINDS = ["One", "Many", "ManyWritten", "Collect", "Talk", "TalkWritten"]
@@ -168,14 +170,53 @@ async def test_a_changed_file_that_still_knows_the_caller_changes_nothing_for_hi
     turns.put_nowait(False)
 
 
-async def test_numbers_are_masked_without_the_right_to_see_them(guarded: Guarded) -> None:
-    masked = guarded.keys.add(SOME, frozenset({Scope.READ}))
-    whole = guarded.keys.add(SOME, frozenset({Scope.READ, Scope.UNMASK}))
+async def test_numbers_are_masked_unless_asked_for(guarded: Guarded) -> None:
+    may_not = guarded.keys.add(SOME, frozenset({Scope.READ}))
+    may = guarded.keys.add(SOME, frozenset({Scope.READ, Scope.UNMASK}))
     for method in KINDS:
-        for key, number in ((masked, "138****1111"), (whole, "13800001111")):
-            for answer in await guarded.stream(method, [Request(tenant_id=OURS)], key):
+        for key, unmask, number in (
+            (may_not, False, "138****1111"),
+            (may, False, "138****1111"),
+            (may, True, "13800001111"),
+        ):
+            guarded.audit.entries.clear()
+            async for answer in guarded.open_stream(method, [Request(tenant_id=OURS)], key, unmask=unmask):
                 assert answer.call.calling_number == number
                 assert answer.call.access_number == "02566000001"
+            assert len(guarded.audit.entries) == unmask
+
+
+async def test_whole_numbers_without_the_scope_are_refused_not_masked(guarded: Guarded) -> None:
+    key = guarded.keys.add(SOME, frozenset({Scope.READ, Scope.WRITE, Scope.ADMIN}))
+    for method in KINDS:
+        with pytest.raises(grpc.RpcError) as failure:
+            async for _ in guarded.open_stream(method, [Request(tenant_id=OURS)], key, unmask=True):
+                pass
+        assert from_rpc_error(failure.value).reason == "MISSING_SCOPE"
+    assert guarded.audit.entries == [] and guarded.handler.served == []
+
+
+async def test_who_saw_whole_numbers_is_written_down_before(guarded: Guarded) -> None:
+    key = guarded.keys.add(SOME, frozenset({Scope.READ, Scope.UNMASK}), caller="billing")
+    requests = [Request(tenant_id=OURS, number="13800001111"), Request(tenant_id=OURS)]
+    async for _ in guarded.open_stream("Talk", requests, key, unmask=True):
+        pass
+    (entry,) = guarded.audit.entries
+    assert (entry.caller, entry.tenant_ids, entry.method) == ("billing", (OURS,), f"/{SERVICE}/Talk")
+    assert json.loads(entry.document)["request"] == {"tenant_id": OURS, "number": "138****1111"}
+    guarded.audit.error = UnavailableError("no database")
+    guarded.handler.served.clear()
+    with pytest.raises(grpc.RpcError):
+        async for _ in guarded.open_stream("One", [Request(tenant_id=OURS)], key, unmask=True):
+            pass
+    assert guarded.handler.served == [], "what is not written down is not shown"
+
+
+async def test_without_credentials_too_it_is_written_down(unguarded: Guarded) -> None:
+    async for answer in unguarded.open_stream("All", [Request()], None, unmask=True):
+        assert answer.call.calling_number == "13800001111"
+    (entry,) = unguarded.audit.entries
+    assert (entry.caller, entry.tenant_ids) == ("anonymous", ("*",))
 
 
 async def test_without_credentials_everybody_may_do_what_has_a_rule(unguarded: Guarded) -> None:
