@@ -14,6 +14,7 @@ from common.settings_problems import settings_problem
 from routing_service.access import REQUIREMENTS
 from routing_service.api import SERVICE_NAMES, made_servicers
 from routing_service.settings import RoutingServiceSettings
+from routing_service.sql_store.unmask_audit import SqlUnmaskAudit
 from routing_service.wiring import (
     OpenCache,
     forgetting_requests,
@@ -36,7 +37,13 @@ async def serve(settings: RoutingServiceSettings, open_cache: OpenCache = open_r
         forgetting_requests(stores.database, clock),
     ):
         add_servicers = made_servicers(settings, stores, memory, clock)
-        api = ServedApi(add_servicers, SERVICE_NAMES, REQUIREMENTS, {"database": stores.database.check})
+        api = ServedApi(
+            add_servicers,
+            SERVICE_NAMES,
+            REQUIREMENTS,
+            {"database": stores.database.check},
+            audit=SqlUnmaskAudit(stores.database, clock),
+        )
         async with running_guarded_server(settings, settings.listen, settings.drain_seconds, api) as server:
             announce(NAME, server.address)
             await stop.wait()
