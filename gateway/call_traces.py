@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from common.errors import AxbridgeError, DeadlineExceededError, UnavailableError, UnexpectedError
 from common.limits.token_bucket import RateLimit, TokenBucket
 from common.protocol_codes import ResultCode
 from common.telemetry import names
+from common.telemetry.failures import FAILURES, failure_of
 from common.telemetry.names import SpanType
 from common.telemetry.sampling import TraceSampler
 from common.telemetry.spans import AttributeValue, SpanContext, new_span_id, parse_traceparent
@@ -62,7 +62,7 @@ class CallTraces:
 
     def is_kept(self, result: ResultCode, took_seconds: float) -> bool:
         """Whether a query that is not traced gets its span all the same."""
-        return took_seconds > self._slow_seconds or (self._keeps_errors and result in _FAILURES)
+        return took_seconds > self._slow_seconds or (self._keeps_errors and result in FAILURES)
 
     def query_answered(
         self,
@@ -75,7 +75,7 @@ class CallTraces:
         is_tenant_known: bool,
     ) -> None:
         """Write the span of a query. `context` None: it is kept for what became of it."""
-        failure = _FAILURES.get(decision.result)
+        error = failure_of(decision.result, decision.reason)
         attributes = {
             **_REQUEST,
             "http.response.status_code": 200,
@@ -89,12 +89,11 @@ class CallTraces:
         if context is None:
             trace_id = trace_id_bytes(query.tenant_id.strip(), query.session_id.strip())
             context = SpanContext(trace_id, query_span_id(trace_id))
-            attributes["axbridge.kept_for"] = "error" if failure is not None else "slow"
+            attributes["axbridge.kept_for"] = "error" if error is not None else "slow"
             if not self._has_room():
                 return
         first = query_span_id(context.trace_id)
         parent_id = b"" if context.span_id == first else first
-        error = None if failure is None else failure(decision.reason)
         self._write(names.QUERY, context, parent_id, times, attributes, headers, error)
 
     def event_taken(
@@ -142,11 +141,3 @@ class CallTraces:
         # The platform's own trace is another one: ours has to follow from the call's name.
         theirs = parse_traceparent(headers.get("traceparent", ""), sampled_only=False)
         self._tracer.write(type, context, parent_id, times, attributes, () if theirs is None else (theirs,), error)
-
-
-# What is our own failure; everything else is an answer like any other.
-_FAILURES: dict[ResultCode, type[AxbridgeError]] = {
-    ResultCode.TIMED_OUT: DeadlineExceededError,
-    ResultCode.UNAVAILABLE: UnavailableError,
-    ResultCode.INTERNAL: UnexpectedError,
-}

@@ -11,6 +11,7 @@ from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from common.settings_problems import settings_problem
+from common.telemetry.tracing import running_tracing
 from routing_service.access import REQUIREMENTS
 from routing_service.api import SERVICE_NAMES, made_servicers
 from routing_service.settings import RoutingServiceSettings
@@ -32,11 +33,12 @@ async def serve(settings: RoutingServiceSettings, open_cache: OpenCache = open_r
     stop = stop_requested()
     clock = SystemClock()
     async with (
+        running_tracing(settings, NAME, clock) as tracer,
         opened_stores(settings, clock, open_cache) as stores,
         opened_call_memory(stores.database, clock) as memory,
         forgetting_requests(stores.database, clock),
     ):
-        add_servicers = made_servicers(settings, stores, memory, clock)
+        add_servicers = made_servicers(settings, stores, memory, tracer, clock)
         api = ServedApi(
             add_servicers,
             SERVICE_NAMES,

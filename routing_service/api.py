@@ -11,6 +11,7 @@ from axbridge.routing.v1.routing_service_pb2_grpc import add_RoutingServiceServi
 from axbridge.routing.v1.tenant_service_pb2_grpc import add_TenantServiceServicer_to_server
 
 from common.clock import Clock
+from common.telemetry.tracing import Tracer
 from routing_service.binding_ids import BindingIds
 from routing_service.call_memory import CallMemory
 from routing_service.service.audit import AuditService
@@ -40,7 +41,7 @@ SERVICE_NAMES = tuple(
 
 
 def made_servicers(
-    settings: RoutingServiceSettings, stores: Stores, memory: CallMemory | None, clock: Clock
+    settings: RoutingServiceSettings, stores: Stores, memory: CallMemory | None, tracer: Tracer, clock: Clock
 ) -> Callable[[grpc.aio.Server], None]:
     """A function that adds every servicer to a server."""
     limits = RoutingLimits(settings.max_batch_queries, settings.default_budget_seconds)
@@ -49,6 +50,7 @@ def made_servicers(
     routing = RoutingServicer(
         RoutingService(stores.source, stores.history, clock, limits, memory),
         ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
+        tracer,
     )
     binding = BindingServicer(
         BindingService(stores.bindings, stores.tenants, clock, ids),

@@ -8,12 +8,13 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 
 from common.guard_settings import GrpcGuardSettings
+from common.telemetry.settings import TelemetrySettings
 from routing_service.cache.redis_client import parse_redis_url
 
 DATABASE_FILE = "routing.db"
 
 
-class RoutingServiceSettings(GrpcGuardSettings):
+class RoutingServiceSettings(GrpcGuardSettings, TelemetrySettings):
     """Settings of `python -m routing_service`; each is the environment variable AXBRIDGE_ROUTING_<NAME>."""
 
     # Inputs are not repeated in error messages: URLs may hold passwords.

@@ -186,6 +186,12 @@ def batch_of(contexts: Sequence[SpanContext]) -> Batch:
     return Batch(SpanContext(new_trace_id(), new_span_id()), b"", contexts)
 
 
+def child_of(caller: SpanContext, contexts: Sequence[SpanContext]) -> Batch:
+    """The span of a batch whose caller has a span of his own. Several items are linked to."""
+    links = contexts if len(contexts) > 1 else ()
+    return Batch(SpanContext(caller.trace_id, new_span_id()), caller.span_id, links)
+
+
 class Scope(NamedTuple):
     """What is being done right now, and the tracer that its parts are written with."""
 

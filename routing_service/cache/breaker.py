@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from common.logs import get_logger
 
@@ -43,7 +44,8 @@ class Breaker:
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN and self._probing is None:
             _log.warning("not answering", what=self._name)
-            self._probing = asyncio.create_task(self._probe_until_back())
+            # Probing outlives the query that found it out, and is no part of its trace.
+            self._probing = asyncio.create_task(self._probe_until_back(), context=Context())
 
     async def close(self) -> None:
         """Stop probing."""

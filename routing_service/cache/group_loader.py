@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
+from common.telemetry.tracing import Scope, current_scope
 from routing_service.cache.breaker import Breaker
 from routing_service.cache.ports import Lease
 from routing_service.cache_stats import CacheStats
@@ -35,6 +36,8 @@ class _Group(Generic[Key, Value]):
     """Keys that are read by one statement, each with its latest lease."""
 
     values: "asyncio.Future[Mapping[Key, Value] | ReadError]"
+    # The trace that the load is a part of: that of the first traced batch which asked for it.
+    scope: Scope | None = None
     leases: dict[Key, Lease | None] = field(default_factory=dict)
 
     @property
@@ -117,8 +120,10 @@ class GroupLoader(Generic[Key, Value]):
 
     def _queued(self, key: Key, lease: Lease | None) -> _Group[Key, Value]:
         """The group that will read this key."""
+        scope = current_scope.get()
         for group in self._waiting:
             if key in group.leases:
+                group.scope = group.scope or scope
                 # Of two leases the later one is not the older, and the load begins after both.
                 group.leases[key] = lease if lease is not None else group.leases[key]
                 self._stats.joined_loads += 1
@@ -126,6 +131,7 @@ class GroupLoader(Generic[Key, Value]):
         if not self._waiting or len(self._waiting[-1].leases) >= MOST_KEYS_IN_ONE_LOAD:
             self._waiting.append(_Group(asyncio.get_running_loop().create_future()))
         group = self._waiting[-1]
+        group.scope = group.scope or scope
         group.leases[key] = lease
         self._stats.loads += 1
         return group
@@ -142,6 +148,8 @@ class GroupLoader(Generic[Key, Value]):
 
     async def _run(self, group: _Group[Key, Value]) -> None:
         self._stats.load_statements += 1
+        # The task was begun by whoever came next, or by the load before it.
+        current_scope.set(group.scope)
         values = await self._values(group)
         for key, lease in group.known_leases.items():
             if self._under_lease.get((key, lease.epoch)) is group:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from common.clock import Clock, to_microseconds
 from common.logs import get_logger
+from common.telemetry import names
+from common.telemetry.tracing import part
 from routing_service.cache.breaker import Breaker
 from routing_service.cache.ports import CacheAnswer, CacheEntry, CacheKey, Lease
 from routing_service.cache.redis_client import RedisClient
@@ -45,6 +47,7 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 _NOTHING = CacheAnswer(None, None)
+_REDIS = {"db.system.name": "redis"}
 # A loop that was held up for a while sees its timers before the reply that has been there for long.
 _PASSES_OF_GRACE = 10
 
@@ -86,14 +89,15 @@ class RedisCache:
             return [_NOTHING] * len(keys)
         taken_at_us = to_microseconds(self._clock.now())
         scopes = {key.scope: self._scope_name(key.scope) for key in keys}
-        names = [f"{scopes[key.scope]}:{FORMAT}:{key.calling_number}" for key in keys]
+        value_names = [f"{scopes[key.scope]}:{FORMAT}:{key.calling_number}" for key in keys]
         for scope in [*scopes]:
             scopes.setdefault(scope.whole_tenant, self._scope_name(scope.whole_tenant))
         groups: dict[CacheScope, list[str]] = {scope: [f"{name}:epoch"] for scope, name in scopes.items()}
-        for key, name in zip(keys, names, strict=True):
+        for key, name in zip(keys, value_names, strict=True):
             groups[key.scope].append(name)
         try:
-            found = await self._in_time(self._reading.read([*groups.values()]), self._limits.read_timeout_seconds)
+            with part(names.REDIS_READ, {**_REDIS, "db.operation.batch.size": len(keys)}):
+                found = await self._in_time(self._reading.read([*groups.values()]), self._limits.read_timeout_seconds)
             epochs = {scope: values[0] for scope, values in zip(groups, found, strict=True)}
             missing = [scope for scope, epoch in epochs.items() if epoch is None]
             if missing:
@@ -112,7 +116,7 @@ class RedisCache:
         now_us = to_microseconds(self._clock.now())
         return [
             self._answer(name, values_by_name[name], leases[key.scope], now_us)
-            for key, name in zip(keys, names, strict=True)
+            for key, name in zip(keys, value_names, strict=True)
         ]
 
     async def fill(self, entries: Sequence[CacheEntry]) -> None:
@@ -128,7 +132,8 @@ class RedisCache:
         if not commands or self.breaker.is_open:
             return
         try:
-            replies = await self._in_time(self._reading.run(commands), self._limits.write_timeout_seconds)
+            with part(names.REDIS_FILL, {**_REDIS, "db.operation.batch.size": len(commands)}):
+                replies = await self._in_time(self._reading.run(commands), self._limits.write_timeout_seconds)
         except Exception as error:  # noqa: BLE001 - what can't be remembered is forgotten
             self._failed("fill", error)
             self._stats.failed_fills += len(commands)
@@ -197,11 +202,10 @@ class RedisCache:
         before, and what we read from the store in between would outlive that write.
         """
         ours = _EPOCH + secrets.token_hex(16).encode()
-        names = [f"{self._scope_name(each)}:epoch" for each in scopes]
-        replies = await self._in_time(
-            self._reading.run([("EVAL", _TAKE, 1, name, ours, EPOCH_SECONDS * 1000) for name in names]),
-            self._limits.read_timeout_seconds,
-        )
+        epochs = [f"{self._scope_name(each)}:epoch" for each in scopes]
+        commands = [("EVAL", _TAKE, 1, name, ours, EPOCH_SECONDS * 1000) for name in epochs]
+        with part(names.REDIS_EPOCHS, {**_REDIS, "db.operation.batch.size": len(commands)}):
+            replies = await self._in_time(self._reading.run(commands), self._limits.read_timeout_seconds)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply

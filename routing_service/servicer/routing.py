@@ -7,6 +7,12 @@ from axbridge.routing.v1 import routing_service_pb2
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceServicer
 
 from common.errors import InvalidArgumentError
+from common.telemetry import names
+from common.telemetry.failures import failure_of
+from common.telemetry.served_batches import caller_of, sampled_items, served_batch
+from common.telemetry.spans import AttributeValue, SpanContext, new_span_id
+from common.telemetry.tracing import Tracer
+from routing_service.answer import RouteAnswer
 from routing_service.convert.routing import decision_to_proto, explanation_to_proto, query_from_proto
 from routing_service.convert.shadow import difference_to_proto, proposal_from_proto, shadow_query_from_proto
 from routing_service.convert.values import moment_from_proto
@@ -17,16 +23,40 @@ from routing_service.service.shadow import ShadowQuery, ShadowService
 class RoutingServicer(RoutingServiceServicer):
     """The hot path, its explanation, and what a change would change in it."""
 
-    def __init__(self, service: RoutingService, shadow: ShadowService) -> None:
+    def __init__(self, service: RoutingService, shadow: ShadowService, tracer: Tracer) -> None:
         self._service = service
         self._shadow = shadow
+        self._tracer = tracer
 
     async def ResolveBatch(
         self, request: routing_service_pb2.ResolveBatchRequest, context: Any
     ) -> routing_service_pb2.ResolveBatchResponse:
         queries = [query_from_proto(each) for each in request.queries]
-        answers = await self._service.resolve_batch(queries, context.time_remaining())
+        traced = sampled_items([each.traceparent for each in request.queries]) if self._tracer.is_on else ()
+        if traced:
+            answers = await self._traced_answers(queries, context, traced)
+        else:
+            answers = await self._service.resolve_batch(queries, context.time_remaining())
         return routing_service_pb2.ResolveBatchResponse(decisions=[decision_to_proto(each) for each in answers])
+
+    async def _traced_answers(
+        self, queries: Sequence[IncomingQuery], context: Any, traced: Sequence[tuple[int, SpanContext]]
+    ) -> Sequence[RouteAnswer]:
+        tracer = self._tracer
+        items = [item for _, item in traced]
+        began = tracer.now()
+        with served_batch(tracer, names.SERVE_RESOLVE_BATCH, caller_of(context), items, len(queries)) as batch:
+            answers = await self._service.resolve_batch(queries, context.time_remaining())
+        times = (began, tracer.now())
+        # Of the only item of a batch the trace is the batch's, too.
+        links = (batch,) if len(items) > 1 else ()
+        for place, item in traced:
+            answer = answers[place]
+            error = failure_of(answer.result, answer.reason)
+            own = SpanContext(item.trace_id, new_span_id())
+            attributes = _attributes(queries[place], answer)
+            tracer.write(names.DECIDE, own, item.span_id, times, attributes, links, error)
+        return answers
 
     async def Explain(
         self, request: routing_service_pb2.ExplainRequest, context: Any
@@ -52,6 +82,19 @@ class RoutingServicer(RoutingServiceServicer):
                 differences=[difference_to_proto(each, lots.current[each.place]) for each in differences],
                 queries=lots.count,
             )
+
+
+def _attributes(query: IncomingQuery, answer: RouteAnswer) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {"axbridge.result": answer.result.text}
+    if answer.style is not None:
+        # Only known tenants have one.
+        attributes["axbridge.tenant_id"] = query.tenant_id
+    if answer.source is not None:
+        attributes["axbridge.decision_source"] = answer.source.name
+    if answer.binding_id:
+        attributes["axbridge.binding_id"] = answer.binding_id
+        attributes["axbridge.binding_revision"] = answer.binding_revision
+    return attributes
 
 
 class _Lots:

@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
+from common.telemetry import names
+from common.telemetry.tracing import part
 from routing_service.domain.call_memory import ORDER_LIFE, GroupCall, OwnerCall, WantedRecollection
 from routing_service.domain.decision import Recollection
 from routing_service.sql_schema import hunt_orders, last_callers, member_activity
@@ -40,7 +42,9 @@ class SqlCallMemoryStore:
                 await _rows(connection, self._callers, owned),
             )
 
-        order_rows, activity_rows, caller_rows = await self._database.read(work)
+        system = self._database.system
+        with part(names.SELECT_CALLS, {"db.system.name": system, "db.operation.batch.size": len(wanted)}):
+            order_rows, activity_rows, caller_rows = await self._database.read(work)
         now_us = to_microseconds(now)
         orders = {
             (row.tenant_id, row.session_id, row.binding_id): tuple(orjson.loads(row.members))

@@ -61,6 +61,11 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
 
     @property
+    def system(self) -> str:
+        """Which database it is, as OpenTelemetry calls it."""
+        return "sqlite" if self.is_sqlite else "postgresql"
+
+    @property
     def writers(self) -> AsyncEngine:
         """The engine that writes, for migrations."""
         return self._writers

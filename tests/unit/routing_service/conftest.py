@@ -19,6 +19,7 @@ from routing_service.api import made_servicers
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.database import Database
 from routing_service.wiring import opened_stores
+from tests.support.spans import CollectedSpans
 from tests.unit.routing_service.builders import TENANT, FakeClock
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Client:
     clock: FakeClock
     database: Database
     lists: "NumberListServiceAsyncStub"
+    spans: CollectedSpans
 
     async def add_tenant(self, tenant_id: str = TENANT, **fields: object) -> tenant_pb2.Tenant:
         message = tenant_pb2.Tenant(tenant_id=tenant_id, **fields)  # type: ignore[arg-type]
@@ -74,7 +76,8 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
     )
     clock = FakeClock()
     async with opened_stores(settings, clock) as stores:
-        add_servicers = made_servicers(settings, stores, None, clock)
+        spans = CollectedSpans()
+        add_servicers = made_servicers(settings, stores, None, spans.tracer(clock), clock)
         options = GrpcServerOptions("127.0.0.1:0", drain_seconds=1.0)
         async with running_server(options, add_servicers, ()) as server:
             channel = open_channel(server.address)
@@ -86,6 +89,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
                 clock,
                 stores.database,
                 NumberListServiceStub(channel),
+                spans,
             )
             stores.bell.close()
             await channel.close()
