@@ -49,8 +49,12 @@ def terms_from_proto(message: binding_pb2.Binding, kind: BindingKind) -> Binding
         b_number=message.b_number,
         callback_number=message.callback_number,
         display_number=message.display_number,
-        member_prompts=member_prompts_from_proto(message.member_prompts, "binding.member_prompts"),
-        profile=profile_from_proto(message.profile, "binding.profile"),
+        member_prompts=member_prompts_from_proto(message.member_prompts, "binding.member_prompts")
+        if message.HasField("member_prompts")
+        else NO_MEMBER_PROMPTS,
+        profile=profile_from_proto(message.profile, "binding.profile")
+        if message.HasField("profile")
+        else EMPTY_PROFILE,
         not_before=moment_from_proto(message, "not_before", "binding.not_before"),
         expires_at=moment_from_proto(message, "expires_at", "binding.expires_at"),
         one_way=message.one_way,

@@ -25,11 +25,14 @@ _PROFILE_CODES: dict[str, type[ProtocolCode]] = {
     "ringback_mode": RingbackMode,
 }
 _PROFILE_PLAIN = ("charge_ext", "client_id", "user_data", "max_duration_seconds", "warning_duration_seconds")
+_NO_RULED_FIELDS = RuledFields()
 _MEMBER_PROMPTS = ("answer_prompt", "disconnect_prompt", "fail_prompt")
 
 
 def profile_document(profile: CallProfile) -> str:
     """The document of a profile."""
+    if profile == EMPTY_PROFILE:
+        return ""
     fields: dict[str, Any] = {name: getattr(profile, name) for name in _PROFILE_PLAIN}
     fields |= {name: _prompt_value(getattr(profile, name)) for name in _PROFILE_PROMPTS}
     for name in _PROFILE_CODES:
@@ -52,6 +55,8 @@ def read_profile(document: str) -> CallProfile:
 
 def member_prompts_document(prompts: MemberPrompts) -> str:
     """The document of a member's prompts."""
+    if prompts == NO_MEMBER_PROMPTS:
+        return ""
     return _write({name: _prompt_value(getattr(prompts, name)) for name in _MEMBER_PROMPTS})
 
 
@@ -66,6 +71,8 @@ def read_member_prompts(document: str) -> MemberPrompts:
 
 def ruled_fields_document(ruled: RuledFields) -> str:
     """The document of a profile's ruled fields; the same fields make the same text."""
+    if ruled == _NO_RULED_FIELDS:
+        return ""
     return _write(
         {
             "max_duration_seconds": ruled.max_duration_seconds,

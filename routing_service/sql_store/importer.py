@@ -20,6 +20,7 @@ from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import ImportChunk, MakeDrafts
 from routing_service.sql_schema import access_numbers, binding_claims, bindings
 from routing_service.sql_store import claims
+from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.display_policy import foreign_display_number, foreign_numbers
 from routing_service.sql_store.journal import BindingWrite, write_binding_changes
@@ -98,10 +99,11 @@ class SqlBindingImporter:
             raise _NothingStoredError(outcomes)
         await _give_way(connection, tenant_id, sifting.gives_way)
         kept = [each.binding for each in sifting.kept]
-        for some in _sliced(kept):
-            await connection.execute(sa.insert(bindings), [binding_values(each) for each in some])
+        columns = [binding_values(each) for each in kept]
+        for of_bindings in _sliced(columns):
+            await insert_rows(connection, bindings, of_bindings)
         for claimed in _sliced(sifting.claims(tenant_id)):
-            await connection.execute(sa.insert(binding_claims), claimed)
+            await insert_rows(connection, binding_claims, claimed)
         used = {each.terms.access_number for each in kept}
         for number in numbers:
             if number not in used:
@@ -109,8 +111,10 @@ class SqlBindingImporter:
         transaction.touch_access_numbers(tenant_id, used)
         for owner, given in previous_owners.items():
             transaction.touch_access_numbers(owner, given)
-        for some in _sliced(kept):
-            created = [BindingWrite(ChangeType.CREATED, each, action="binding.import") for each in some]
+        for some in _sliced([*zip(kept, columns, strict=True)]):
+            created = [
+                BindingWrite(ChangeType.CREATED, each, action="binding.import", columns=values) for each, values in some
+            ]
             await write_binding_changes(connection, tenant_id, origin, chunk.at, created)
         return outcomes
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,8 +17,11 @@ from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes
+from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.rows import binding_values, tenant_values
 
+# From so many rows on they are worth a command of their own.
+MANY_ROWS = 16
 _ACTIONS = {
     ChangeType.CREATED: "binding.create",
     ChangeType.UPDATED: "binding.update",
@@ -41,12 +45,14 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class BindingWrite:
-    """A binding that was written. `binding` is what is left of it, or for DELETED what was there."""
+    """A binding that was written. `binding` is what is left of it, or for DELETED what was there; `columns` are those
+    of `binding`, where they are known already."""
 
     type: ChangeType
     binding: Binding
     before: Binding | None = None
     action: str = ""
+    columns: Mapping[str, Any] | None = None
 
 
 async def write_audit(
@@ -68,8 +74,11 @@ async def write_audit(
         }
         for each in records
     ]
-    # Without asking for the ids they are written in one go.
-    await connection.execute(sa.insert(audit_entries).inline(), rows)
+    if len(rows) >= MANY_ROWS:
+        await insert_rows(connection, audit_entries, rows)
+    else:
+        # Without asking for the ids they are written in one go.
+        await connection.execute(sa.insert(audit_entries).inline(), rows)
 
 
 async def write_binding_changes(
@@ -100,7 +109,10 @@ async def write_binding_changes(
         }
         for position, each in enumerate(writes, last - len(writes) + 1)
     ]
-    await connection.execute(sa.insert(binding_changes), rows)
+    if len(rows) >= MANY_ROWS:
+        await insert_rows(connection, binding_changes, rows)
+    else:
+        await connection.execute(sa.insert(binding_changes), rows)
 
 
 def binding_document(binding: Binding) -> Document:
@@ -114,7 +126,7 @@ def tenant_document(tenant: Tenant) -> Document:
 
 
 def _audit_record(write: BindingWrite) -> AuditRecord:
-    document = binding_document(write.binding)
+    document = binding_document(write.binding) if write.columns is None else _document(write.columns)
     action = write.action or _ACTIONS[write.type]
     if write.type is ChangeType.DELETED:
         return AuditRecord(action, write.binding.binding_id, before=document)
@@ -128,13 +140,19 @@ def _document(columns: Mapping[str, Any]) -> Document:
         if name in _OUR_OWN or value is None or value == "":
             continue
         if name.endswith("_us"):
-            document[name.removesuffix("_us")] = from_microseconds(value).isoformat()
+            document[name.removesuffix("_us")] = _written(value)
         elif isinstance(value, str) and value[0] in "{[":
             # A JSON document itself.
             document[name] = orjson.Fragment(value)
         else:
             document[name] = value
     return document
+
+
+# The rows of an import have the same times.
+@lru_cache(maxsize=256)
+def _written(microseconds: int) -> str:
+    return from_microseconds(microseconds).isoformat()
 
 
 def _text(document: Document | None) -> str:
