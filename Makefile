@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PACKAGES := gateway routing_service event_service common simulator cli axbridge_client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check lint types imports protos protos-check docs docs-check lock clean
+.PHONY: help demo test soak bench check lint types imports protos protos-check protos-breaking upgrade-test baseline docs docs-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,7 +26,7 @@ demo: $(VENV)/.runtime ## Install, start the three services, play real calls, sh
 
 test: $(VENV)/.dev ## Install and run the whole test suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/contract
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/e2e
 
 soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is never late, no event is lost
 	$(BIN)/python -m tests.soak.unbinding
@@ -36,7 +36,7 @@ soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is
 bench: $(VENV)/.dev ## Measure queries beside bare HTTP and a handwritten service (needs wrk)
 	$(BIN)/python -m tests.bench.queries --json docs/performance/queries.json
 
-check: lint types imports protos-check docs-check ## Lint, types, import rules, freshness of what is generated
+check: lint types imports protos-check protos-breaking docs-check ## Lint, types, import rules, freshness of what is generated
 
 lint: $(VENV)/.dev ## Style of the code and of the contracts
 	$(BIN)/ruff check .
@@ -54,6 +54,15 @@ protos: $(VENV)/.dev ## Generate the Python stubs beside the contracts
 
 protos-check: $(VENV)/.dev ## Fail when the committed stubs are stale
 	$(BIN)/python tools/generate_protos.py --check
+
+protos-breaking: $(VENV)/.dev ## Fail when the contracts break those of the version before
+	cd protos && ../$(BIN)/buf breaking --against baseline.binpb
+
+upgrade-test: $(VENV)/.dev ## Upgrade from the version before and go back, under load, side by side
+	$(BIN)/python -m pytest tests/upgrade
+
+baseline: $(VENV)/.dev ## After a release: make baseline REVISION=v1.2.0 keeps it as the version before
+	$(BIN)/python tools/baseline.py $(REVISION)
 
 docs: $(VENV)/.dev ## Generate the reference pages that follow from the code
 	$(BIN)/python tools/generate_docs.py

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +56,14 @@ class Outcome:
 
 
 class Replicas:
-    """Two of each, on one PostgreSQL and one Redis."""
+    """Two of each, on one PostgreSQL and one Redis; `env` is for all of their processes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, env: Mapping[str, str] | None = None) -> None:
+        self._env = dict(env or {})
         self.postgres = PostgresServer(directory / "postgres")
         self.redis = RedisServer(directory / "redis")
         self._directory = directory
+        self._databases: dict[str, str] = {}
         self.routing: list[Service] = []
         self.events: list[Service] = []
         self.gateways: list[Service] = []
@@ -74,15 +76,17 @@ class Replicas:
         self.postgres.start()
         self.redis.start()
         routing_env = {
+            **self._env,
             "AXBRIDGE_ROUTING_DATABASE_URL": await self.postgres.create_database(),
             "AXBRIDGE_ROUTING_REDIS_URL": self.redis.url,
         }
-        events_env = {"AXBRIDGE_EVENTS_DATABASE_URL": await self.postgres.create_database()}
-        environment = {**os.environ, **routing_env, **events_env}
-        subprocess.run([sys.executable, "-m", "cli.main", "migrate"], env=environment, check=True, capture_output=True)
+        events_env = {**self._env, "AXBRIDGE_EVENTS_DATABASE_URL": await self.postgres.create_database()}
+        self._databases = {**routing_env, **events_env}
+        self.migrate(self._env)
         self.routing = [self._replica("routing_service", "AXBRIDGE_ROUTING", n, routing_env) for n in (1, 2)]
         self.events = [self._replica("event_service", "AXBRIDGE_EVENTS", n, events_env) for n in (1, 2)]
         gateway_env = {
+            **self._env,
             "AXBRIDGE_GATEWAY_ROUTING_TARGET": "ipv4:" + ",".join(each.address for each in self.routing),
             "AXBRIDGE_GATEWAY_EVENTS_TARGET": "ipv4:" + ",".join(each.address for each in self.events),
             "AXBRIDGE_GATEWAY_LIMITS_REDIS_URL": self.redis.url,
@@ -93,6 +97,11 @@ class Replicas:
         for service in self.services:
             service.wait()
             wait_until(lambda service=service: is_serving(service), f"{service.name} never became ready")  # type: ignore[misc]
+
+    def migrate(self, env: Mapping[str, str]) -> None:
+        """Bring both databases to the schema of the version that `env` picks. Raises CalledProcessError."""
+        environment = {**os.environ, **self._databases, **env}
+        subprocess.run([sys.executable, "-m", "cli.main", "migrate"], env=environment, check=True, capture_output=True)
 
     def stop(self) -> None:
         for service in self.services:

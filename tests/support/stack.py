@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,10 @@ class Service:
         if self._child is None:
             raise RuntimeError(f"{self.name} was not started")
         return self._child
+
+    def use(self, env: Mapping[str, str]) -> None:
+        """Have these variables, on top of its own, from the next start on."""
+        self._env = {**self._env, **env}
 
     def start(self) -> None:
         """Start the process and wait for its announcement. Raises TimeoutError with its log."""
