@@ -1,6 +1,7 @@
 """A certificate authority for tests: EC keys, files in PEM."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,13 +45,20 @@ class CertificateAuthority:
         return self.certificate.public_bytes(Encoding.PEM)
 
     def issue(
-        self, directory: Path, name: str, *, uri: str = "", ends_in: timedelta = timedelta(days=1), dns: bool = True
+        self,
+        directory: Path,
+        name: str,
+        *,
+        uri: str = "",
+        ends_in: timedelta = timedelta(days=1),
+        dns: bool = True,
+        other_names: Sequence[str] = (),
     ) -> TlsFiles:
         """Write `tls.crt`, `tls.key` and `ca.crt` as cert-manager does, for localhost and 127.0.0.1 too."""
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         if dns:
-            names += [x509.DNSName(name), x509.DNSName("localhost")]
+            names += [x509.DNSName(each) for each in (name, *other_names, "localhost")]
         if uri:
             names.append(x509.UniformResourceIdentifier(uri))
         now = datetime.now(UTC)

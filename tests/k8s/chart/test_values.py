@@ -29,7 +29,7 @@ OTHER_VALUES: dict[str, Any] = {
     "redis.url": "redis://other:6379/0",
     "gateway.routingTarget": "routing.other:50051",
     "gateway.eventsTarget": "events.other:50052",
-    "tracing.endpoint": "other.monitoring:4318",
+    "tracing.endpoint": "https://other.monitoring:4318",
     "collector.exportEndpoint": "other.monitoring:4318",
     "ingress.path": "/other",
     "tls.certManager.duration": "1000h",

@@ -1,6 +1,5 @@
 """A pod with something wrong in its settings says so in one clear line, is never ready, and ends with an error."""
 
-import base64
 import copy
 import json
 import time
@@ -18,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from tests.k8s.support.chart import DEV_VALUES, render
 from tests.k8s.support.cluster import Cluster, PodFailedError
 from tests.k8s.support.everything import merged
+from tests.k8s.support.guards import secret
 from tests.k8s.support.volumes import open_path_to
 from tools.k8s.manifests import Manifest
 
@@ -31,17 +31,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def secret(name: str, **files: str | bytes) -> Manifest:
-    data = {key: base64.b64encode(text.encode() if isinstance(text, str) else text) for key, text in files.items()}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name},
-        "data": {key.replace("_", "."): text.decode() for key, text in data.items()},
-    }
-
-
-def certificate(valid: timedelta) -> dict[str, bytes]:
+def certificate(valid: timedelta) -> dict[str, str | bytes]:
     """A self-signed certificate that began 10 days ago and ends `valid` from now, as cert-manager would store it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "axbridge-routing")])
@@ -60,7 +50,7 @@ def certificate(valid: timedelta) -> dict[str, bytes]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return {"tls_crt": pem, "tls_key": private, "ca_crt": pem}
+    return {"tls.crt": pem, "tls.key": private, "ca.crt": pem}
 
 
 def only_line(cluster: Cluster, deployment: str) -> str:
@@ -112,7 +102,7 @@ def without_events_database_url() -> tuple[list[Manifest], str, list[str]]:
 
 
 def tenant_file_with_an_error() -> tuple[list[Manifest], str, list[str]]:
-    access = secret("senders", access_toml='[[tenant]]\nid = "100001"\nnetworks = ["10.0.0.0/99"]\n')
+    access = secret("senders", {"access.toml": '[[tenant]]\nid = "100001"\nnetworks = ["10.0.0.0/99"]\n'})
     manifests = rendered({"gateway": {"accessSecret": "senders"}})
     return [*manifests, access], "axbridge-gateway", ["10.0.0.0/99", "tenant[0]"]
 
@@ -120,16 +110,16 @@ def tenant_file_with_an_error() -> tuple[list[Manifest], str, list[str]]:
 def expired_certificate() -> tuple[list[Manifest], str, list[str]]:
     files = certificate(timedelta(days=-1))
     return (
-        [*rendered(tls_values()), secret("gateway-tls", **files)],
+        [*rendered(tls_values()), secret("gateway-tls", files)],
         "axbridge-gateway",
         ["/etc/axbridge/tls/tls.crt", "expired"],
     )
 
 
 def key_of_another_certificate() -> tuple[list[Manifest], str, list[str]]:
-    files = {**certificate(timedelta(days=1)), "tls_key": certificate(timedelta(days=1))["tls_key"]}
+    files = {**certificate(timedelta(days=1)), "tls.key": certificate(timedelta(days=1))["tls.key"]}
     return (
-        [*rendered(tls_values()), secret("gateway-tls", **files)],
+        [*rendered(tls_values()), secret("gateway-tls", files)],
         "axbridge-gateway",
         ["/etc/axbridge/tls/tls.key"],
     )

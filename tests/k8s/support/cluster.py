@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.k8s.support.balancer import ServiceAddress
-from tests.k8s.support.pods import Objects, PodPlan, plan_pod
+from tests.k8s.support.pods import Objects, PodPlan, plan_pod, update_volumes
 from tests.k8s.support.probes import passes
 from tests.k8s.support.programs import IMAGE, ProgramFailedError, logs_of, podman
 from tools.k8s.manifests import Manifest, to_yaml
@@ -58,6 +58,12 @@ class Cluster:
         for manifest in manifests:
             if manifest["kind"] in kinds:
                 kinds[manifest["kind"]][manifest["metadata"]["name"]] = manifest
+
+    def change(self, manifests: Iterable[Manifest]) -> None:
+        """Take changed ConfigMaps and Secrets in, and let pods that run see them in their volumes."""
+        self.apply(manifests)
+        for pod in self._pods.values():
+            update_volumes(pod, self._objects)
 
     def __enter__(self) -> Self:
         # What a run that was killed left behind.

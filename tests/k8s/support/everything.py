@@ -47,7 +47,7 @@ VARIANTS: list[dict[str, Any]] = [
     {
         "serviceAccount": {"create": False, "existingName": "shared"},
         "collector": {"enabled": False},
-        "tracing": {"endpoint": "tempo.monitoring:4317"},
+        "tracing": {"endpoint": "http://tempo.monitoring:4317", "headersSecret": "trace-token"},
         "ingress": {"className": "alb"},
     },
 ]

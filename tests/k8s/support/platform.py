@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,22 +22,25 @@ TENANT, ACCESS, A, B = "100001", "02566000001", "13800001111", "13900001111"
 END_SECONDS = 60.0
 
 
-def axbridge(*words: str, routing: str = "", events: str = "") -> str:
-    """Run the `axbridge` command against the services at these addresses; what it prints."""
-    environment = {"AXBRIDGE_ROUTING_TARGET": routing, "AXBRIDGE_EVENTS_TARGET": events}
+def axbridge(*words: str, routing: str = "", events: str = "", env: Mapping[str, str] | None = None) -> str:
+    """Run the `axbridge` command against the services at these addresses; what it prints.
+
+    Raises ProgramFailedError with what it says when it fails.
+    """
+    environment = {"AXBRIDGE_ROUTING_TARGET": routing, "AXBRIDGE_EVENTS_TARGET": events, **(env or {})}
     return output_of(sys.executable, "-m", "cli.main", *words, env=environment)
 
 
 class Simulation:
     """Calls played against a gateway in the background, until they are done or it is told to stop."""
 
-    def __init__(self, address: str, run_id: str, directory: Path, *, calls: int, rate: float) -> None:
+    def __init__(self, address: str, run_id: str, directory: Path, *, calls: int, rate: float, token: str = "") -> None:
         self.ack_file = directory / f"{run_id}.jsonl"
         self._command = [
             *(sys.executable, "-m", "cli.main", "simulate", "--tenant", TENANT),
             *("--access", ACCESS, "--caller", A, "--expect-callee", B),
             *("--caller", B, "--expect-callee", A),
-            *("--url", f"http://{address}/v1/calls", "--calls", str(calls), "--rate", str(rate)),
+            *("--url", f"http://{address}/v1/calls{token and f'/{token}'}", "--calls", str(calls), "--rate", str(rate)),
             *("--retry-seconds", "30", "--run-id", run_id, "--seed", "7"),
             *("--ack-file", str(self.ack_file), "--json"),
         ]

@@ -10,6 +10,7 @@ import base64
 import copy
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ class PodPlan:
     container: dict[str, Any]
     grace_seconds: int
     directory: Path
+    # As the manifest has them, and the group that their files belong to.
+    volumes: list[dict[str, Any]]
+    group: int
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -106,6 +110,8 @@ def plan_pod(template: Manifest, name: str, objects: Objects, directory: Path) -
         container=original,
         grace_seconds=spec.get("terminationGracePeriodSeconds", 30),
         directory=directory / name,
+        volumes=template["spec"].get("volumes", []),
+        group=group,
         labels=labels,
     )
 
@@ -116,12 +122,43 @@ def _on_disk(volume: dict[str, Any], objects: Objects, directory: Path, group: i
         shutil.rmtree(place)
     place.mkdir(parents=True)
     os.chown(place, 0, group)
-    files = objects.files_of(volume)
-    mode = volume.get("secret", volume.get("configMap", {})).get("defaultMode", 0o644)
-    for name, content in files.items():
-        (place / name).write_bytes(content)
-        (place / name).chmod(mode)
-        os.chown(place / name, 0, group)
-    # Set-group-id and writable for all, as the kubelet makes an emptyDir; what comes from an object is not writable.
-    place.chmod(0o755 if files else 0o2777)
+    if "emptyDir" in volume:
+        # Set-group-id and writable for all, as the kubelet makes it.
+        place.chmod(0o2777)
+    else:
+        fill_volume(place, objects.files_of(volume), _mode(volume), group)
     return {"name": volume["name"], "hostPath": {"path": str(place), "type": "Directory"}}
+
+
+def _mode(volume: dict[str, Any]) -> int:
+    mode: int = volume.get("secret", volume.get("configMap", {})).get("defaultMode", 0o644)
+    return mode
+
+
+def fill_volume(place: Path, files: dict[str, bytes], mode: int, group: int) -> None:
+    """Put the files of a ConfigMap or a Secret where a container sees them, in place of those that were there.
+
+    As the kubelet does it, all at once: each name is a link into `..data`, which is a link to the present content.
+    """
+    place.chmod(0o755)
+    content = place / f"..{time.time_ns()}"
+    content.mkdir(mode=0o755)
+    for name, data in files.items():
+        (content / name).write_bytes(data)
+        (content / name).chmod(mode)
+        os.chown(content / name, 0, group)
+    (place / "..data_tmp").symlink_to(content.name)
+    before = (place / "..data").resolve()
+    (place / "..data_tmp").replace(place / "..data")
+    for name in files:
+        if not (place / name).is_symlink():
+            (place / name).symlink_to(f"..data/{name}")
+    if before.name != "..data":
+        shutil.rmtree(before)
+
+
+def update_volumes(pod: PodPlan, objects: Objects) -> None:
+    """Bring what the pod's volumes hold up to date with the objects, as the kubelet does now and then."""
+    for volume in pod.volumes:
+        if "emptyDir" not in volume:
+            fill_volume(pod.directory / volume["name"], objects.files_of(volume), _mode(volume), pod.group)
