@@ -7,6 +7,7 @@ receivers:
   otlp:
     protocols:
       grpc: {endpoint: "0.0.0.0:4317"}
+      http: {endpoint: "0.0.0.0:4318"}
 processors:
   memory_limiter: {check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 20}
   tail_sampling:

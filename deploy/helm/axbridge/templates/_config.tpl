@@ -7,6 +7,14 @@
 {{ $prefix }}DRAIN_SECONDS: {{ $values.drainSeconds | quote }}
 {{ $prefix }}LOG_LEVEL: {{ .root.Values.logging.level }}
 {{ $prefix }}LOG_FORMAT: {{ .root.Values.logging.format }}
+{{ $prefix }}METRICS_LISTEN: {{ printf "0.0.0.0:%v" .facts.metricsPort | quote }}
+{{- with include "axbridge.traceEndpoint" .root }}
+{{ $prefix }}TRACE_EXPORTER: {{ printf "otlp-%s" $.root.Values.tracing.protocol }}
+{{ $prefix }}OTLP_ENDPOINT: {{ . | quote }}
+{{- if include "axbridge.traceHeadersSecret" $.root }}
+{{ $prefix }}OTLP_HEADERS_FILE: /etc/axbridge/trace-headers/headers
+{{- end }}
+{{- end }}
 {{- if eq .component "gateway" }}
 {{ $prefix }}ROUTING_TARGET: {{ default (printf "dns:///%s-routing-headless:50051" $names) $values.routingTarget | quote }}
 {{ $prefix }}EVENTS_TARGET: {{ default (printf "dns:///%s-events-headless:50052" $names) $values.eventsTarget | quote }}
@@ -44,6 +52,22 @@
 {{- range $name, $value := $values.settings }}
 {{ $prefix }}{{ upper $name }}: {{ include "axbridge.setting" $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* Where spans go: our own collector when it is on. Empty: nowhere. */}}
+{{- define "axbridge.traceEndpoint" -}}
+{{- if .Values.collector.enabled -}}
+{{- printf "http://%s-collector:%s" (include "axbridge.prefix" .) (ternary "4317" "4318" (eq .Values.tracing.protocol "grpc")) -}}
+{{- else -}}
+{{- .Values.tracing.endpoint -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with what a receiver elsewhere asks for; our own asks for nothing. */}}
+{{- define "axbridge.traceHeadersSecret" -}}
+{{- if and .Values.tracing.endpoint (not .Values.collector.enabled) -}}
+{{- .Values.tracing.headersSecret -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A setting as an environment variable: lists separated by commas, large numbers without an exponent. */}}

@@ -48,12 +48,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{/*
 What is different about the three services, as YAML. `port` is the container's, `module` what the image runs, `prefix`
 that of the environment variables. Probes ask over HTTP everywhere: the gRPC services say how they are on a port of its
-own, since a kubelet's gRPC probe knows neither TLS nor credentials.
+own, since a kubelet's gRPC probe knows neither TLS nor credentials. Metrics are on a port of their own everywhere, which
+only Prometheus is let to.
 */}}
 {{- define "axbridge.components" -}}
-gateway: {module: gateway, prefix: AXBRIDGE_GATEWAY_, portName: http, port: 8080, healthPortName: http}
-routing: {module: routing_service, prefix: AXBRIDGE_ROUTING_, portName: grpc, port: 50051, healthPortName: health, healthPort: 8081}
-events: {module: event_service, prefix: AXBRIDGE_EVENTS_, portName: grpc, port: 50052, healthPortName: health, healthPort: 8081}
+gateway: {module: gateway, prefix: AXBRIDGE_GATEWAY_, portName: http, port: 8080, healthPortName: http, metricsPort: 9464}
+routing: {module: routing_service, prefix: AXBRIDGE_ROUTING_, portName: grpc, port: 50051, healthPortName: health, healthPort: 8081, metricsPort: 9464}
+events: {module: event_service, prefix: AXBRIDGE_EVENTS_, portName: grpc, port: 50052, healthPortName: health, healthPort: 8081, metricsPort: 9464}
 {{- end -}}
 
 {{- define "axbridge.serviceAccountName" -}}

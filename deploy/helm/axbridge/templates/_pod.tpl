@@ -67,8 +67,11 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* The Secrets that say who may call, and as whom we call, by the name of their folder. */}}
+{{/* The Secrets that say who may call, and as whom we call and report, by the name of their folder. */}}
 {{- define "axbridge.guardSecrets" -}}
+{{- with include "axbridge.traceHeadersSecret" .root }}
+trace-headers: {{ . }}
+{{- end }}
 {{- if eq .component "gateway" }}
 {{- with .root.Values.gateway }}
 {{- with .accessSecret }}
