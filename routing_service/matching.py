@@ -47,10 +47,14 @@ def match_binding(binding: Binding, query: RouteQuery, recollection: Recollectio
     if not isinstance(match, Route):
         return match
     # Refused when a binding is written where it is plain; of a group the members who call reach the others.
-    targets = tuple(each for each in match.targets if each.number != query.calling_number)
+    targets = match.targets
+    if any(each.number == query.calling_number for each in targets):
+        targets = tuple([each for each in targets if each.number != query.calling_number])
     if not targets:
         return Refusal("the binding would connect the caller with itself")
     limit = binding.terms.max_members or len(targets)
+    if targets is match.targets and limit >= len(targets):
+        return match
     return Route(match.direction, targets[:limit], match.reason)
 
 

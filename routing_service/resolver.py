@@ -57,7 +57,8 @@ def resolve(
     out_of_force: Binding | None = None
     for binding in _in_order(candidates.bindings):
         terms = binding.terms
-        rule = terms.kind.value.lower()
+        # A name that only a trace has.
+        rule = "" if trace is None else terms.kind.value.lower()
         match = match_binding(binding, query, context.recollection)
         if isinstance(match, Mismatch):
             _note(trace, rule, binding, RuleOutcome.REJECTED, match.reason)

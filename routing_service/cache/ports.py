@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from routing_service.domain.scope import CacheScope
 
 
-@dataclass(frozen=True, slots=True)
-class CacheKey:
+class CacheKey(NamedTuple):
     """One thing to remember: what is known about a caller in the scope of an access number, or a scope's tenant.
 
     It depends on its scope and on its tenant's.

@@ -20,6 +20,9 @@ class BindingKind(Enum):
     AXE = "AXE"
     AXYB = "AXYB"
 
+    # There is one object per member. Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
 
 # Kinds that are about two callers. All others serve every caller of their access number.
 PAIR_KINDS = frozenset({BindingKind.AXB, BindingKind.AXYB})

@@ -57,6 +57,11 @@ def session_key(session_id: str) -> str:
     return hashlib.blake2b(session_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def may_want_recollection(candidates: Candidates) -> bool:
+    """Whether there may be something to be recalled, whoever calls; False for nearly all."""
+    return any(_hunts_longest_idle(binding) or _calls_back(binding) for binding in candidates.bindings)
+
+
 def wanted_recollection(query: RouteQuery, candidates: Candidates) -> WantedRecollection | None:
     """What has to be recalled to decide a query; None for nearly all of them."""
     for binding in candidates.bindings:

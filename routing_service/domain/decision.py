@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from common.protocol_codes import ResultCode
 from routing_service.domain.binding import Binding
@@ -19,6 +20,9 @@ class DecisionSource(Enum):
     STORE = "store"
     CACHE = "cache"
 
+    # There is one object per member. Enum's own hash is a Python function.
+    __hash__ = object.__hash__
+
 
 class CallDirection(Enum):
     """Which way through its binding a call goes."""
@@ -27,6 +31,8 @@ class CallDirection(Enum):
     B_TO_A = "b_to_a"
     TO_OWNER = "to_owner"
     FROM_OWNER = "from_owner"
+
+    __hash__ = object.__hash__
 
 
 class RuleOutcome(Enum):
@@ -37,8 +43,8 @@ class RuleOutcome(Enum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class RouteKey:
+# A tuple, since it is hashed many times for each query.
+class RouteKey(NamedTuple):
     """What a relationship is looked up by: numbers in normal form; UNREADABLE for a caller that can't be read."""
 
     tenant_id: str

@@ -1,10 +1,10 @@
 """What a write can make stale at once."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class CacheScope:
+# A tuple, since it is hashed many times for each query.
+class CacheScope(NamedTuple):
     """Everything that is answered about one access number of a tenant, whoever calls.
 
     Without an access number: the tenant's settings, and with them everything about all of its access numbers. A write

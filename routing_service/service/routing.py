@@ -12,7 +12,12 @@ from common.numbers import normalize_number
 from common.protocol_codes import ResultCode
 from routing_service.answer import RouteAnswer, answer_of, failure_answer
 from routing_service.call_memory import CallMemory, NoStore
-from routing_service.domain.call_memory import WantedRecollection, call_to_remember, wanted_recollection
+from routing_service.domain.call_memory import (
+    WantedRecollection,
+    call_to_remember,
+    may_want_recollection,
+    wanted_recollection,
+)
 from routing_service.domain.decision import (
     NOTHING_KNOWN,
     UNREADABLE,
@@ -168,13 +173,18 @@ class RoutingService:
         try:
             async with asyncio.timeout(time_left_seconds):
                 tenant_ids = _readable_tenant_ids(incoming)
-                known = await self._source.look_up(tenant_ids, _keys(_with_region(incoming, self._last_regions)))
+                guessed_regions = {each: self._last_regions[each] for each in tenant_ids if each in self._last_regions}
+                guessed = _with_region(incoming, guessed_regions)
+                known = await self._source.look_up(tenant_ids, _keys(guessed))
                 batch.tenants, batch.candidates = known.tenants, known.candidates
                 regions = self._learned_regions(tenant_ids, known.tenants)
-                batch.queries = _with_region(incoming, regions)
-                not_guessed = _keys(batch.queries) - batch.candidates.keys()
-                if not_guessed:
-                    batch.candidates = {**batch.candidates, **await self._source.candidates(not_guessed)}
+                if regions == guessed_regions:
+                    batch.queries = guessed
+                else:
+                    batch.queries = _with_region(incoming, regions)
+                    not_guessed = _keys(batch.queries) - batch.candidates.keys()
+                    if not_guessed:
+                        batch.candidates = {**batch.candidates, **await self._source.candidates(not_guessed)}
                 batch.recollections = await self._recalled(_wanted(batch))
         except TimeoutError:
             batch.failure = RouteDecision(ResultCode.TIMED_OUT, "there was no time left to decide")
@@ -277,6 +287,8 @@ def _keys(queries: Sequence[RouteQuery | None]) -> set[RouteKey]:
 
 
 def _wanted(batch: _Batch) -> Collection[WantedRecollection]:
+    if not any(isinstance(known, Candidates) and may_want_recollection(known) for known in batch.candidates.values()):
+        return ()
     wanted = set()
     for query in batch.queries:
         known = batch.candidates.get(query.key) if query is not None else None
