@@ -24,8 +24,8 @@ class WriteOrigin:
 NO_ORIGIN = WriteOrigin()
 
 
-def checked_request_id(request_id: str) -> str:
-    """Raises InvalidArgumentError for an id that is too long or can't be printed."""
+def checked_request_id(request_id: str, field: str = "request_id") -> str:
+    """Raises InvalidArgumentError naming `field` for an id that is too long or can't be printed."""
     if len(request_id) > MAX_REQUEST_ID_LENGTH or not request_id.isprintable():
-        raise InvalidArgumentError("request_id", f"at most {MAX_REQUEST_ID_LENGTH} printable characters")
+        raise InvalidArgumentError(field, f"at most {MAX_REQUEST_ID_LENGTH} printable characters")
     return request_id

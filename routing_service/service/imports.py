@@ -49,7 +49,7 @@ class ImportService:
         Writer.write raises.
         """
         check_tenant_id(options.tenant_id, "options.tenant_id")
-        checked_request_id(origin.request_id)
+        checked_request_id(origin.request_id, "options.request_id")
         if options.dry_run:
             # Nothing is stored, so there is nothing to remember either.
             origin = replace(origin, request_id="")

@@ -35,10 +35,17 @@ def read_page_token(token: str, listed: Sequence[str], kinds: Sequence[type]) ->
         raise InvalidArgumentError("page_token", "not a token of this service") from error
     if not isinstance(content, list) or [type(each) for each in content] != [str, *kinds]:
         raise InvalidArgumentError("page_token", "not a token of this service")
+    if not all(_is_storable(each) for each in content):
+        raise InvalidArgumentError("page_token", "not a token of this service")
     fingerprint, *position = content
     if fingerprint != _fingerprint(listed):
         raise InvalidArgumentError("page_token", "the token belongs to a list with other filters")
     return position
+
+
+def _is_storable(value: str | int) -> bool:
+    """Whether a database can be asked for it: somebody may have made up the token."""
+    return value.isprintable() if isinstance(value, str) else -(2**63) <= value < 2**63
 
 
 def _fingerprint(listed: Sequence[str]) -> str:
