@@ -13,15 +13,23 @@ from common.errors import AxbridgeError
 from common.grpc_channel import open_channel
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.request_lines import RequestLines
 from common.settings_problems import settings_problem
+from common.telemetry.metrics import Metrics
+from common.telemetry.process_metrics import running_metrics
+from common.telemetry.resource import process_resource
+from common.telemetry.tenant_labels import TenantLabels
 from common.telemetry.tracing import running_tracing
+from gateway.batch_metrics import BatchMetrics
 from gateway.call_traces import CallTraces
 from gateway.coalescer import CoalescerLimits
 from gateway.decisions import DecisionBuffer, DecisionLimits
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
 from gateway.handlers import CallHandler, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
+from gateway.metrics import Clients, add_clients, add_decisions, add_requests, add_state
 from gateway.readiness import Backend, Readiness, health_check
+from gateway.request_report import RequestReport
 from gateway.routing_client import RoutingClient, TenantClient
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.settings import GatewaySettings
@@ -41,8 +49,11 @@ async def serve(settings: GatewaySettings) -> int:
     stop = stop_requested()
     clock = SystemClock()
     security = settings.channel_security
+    metrics = Metrics(process_resource(NAME), clock)
+    lines = RequestLines(settings.request_lines_per_second, clock.monotonic())
     async with (
         running_tracing(settings, NAME, clock) as tracer,
+        running_metrics(settings, metrics, lines, clock),
         running_guards(settings, clock) as guards,
         open_channel(settings.routing_target, security) as routing,
         open_channel(settings.events_target, security) as events,
@@ -56,22 +67,26 @@ async def serve(settings: GatewaySettings) -> int:
             DecisionClient(events, _RECORD_TIMEOUT_SECONDS, clock),
             DecisionLimits(capacity=settings.max_buffered_decisions),
         )
-        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), tracer, clock)
-        publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), tracer, clock)
+        batches = BatchMetrics()
+        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), tracer, clock, batches)
+        publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), tracer, clock, batches)
         traces = CallTraces(tracer, settings.sampler, settings.keep_rules)
         query_options = QueryOptions(settings.query_budget_seconds, traces)
         event_options = EventOptions(settings.event_budget_seconds, settings.tenant_timeout_seconds, traces)
         tasks = TrackedTasks()
+        labels = TenantLabels(settings.metrics_max_tenants, directory.is_known, settings.metrics_tenants)
+        report = RequestReport(labels, lines, clock)
+        taking = EventService(publisher, directory, QuarantineClient(events), event_options, clock)
         calls = CallHandler(
-            QueryService(resolver, directory, decisions, query_options, clock),
-            EventService(publisher, directory, QuarantineClient(events), event_options, clock),
-            guards.entrance,
-            tasks,
-            clock,
+            QueryService(resolver, directory, decisions, query_options, clock), taking, guards.entrance, tasks, report
         )
         routing_backend = Backend("routing_service", health_check(routing))
         events_backend = Backend("event_service", health_check(events))
         readiness = Readiness(routing_backend, events_backend, guards.problems)
+        add_requests(metrics, report, guards.entrance, taking)
+        add_clients(metrics, Clients(resolver, publisher, batches))
+        add_decisions(metrics, decisions)
+        add_state(metrics, readiness, directory, routing_backend, events_backend)
         background = (
             directory.keep_fresh(),
             decisions.keep_flushing(),
@@ -88,7 +103,7 @@ async def serve(settings: GatewaySettings) -> int:
             guards.tls,
         )
         async with _running(stop, *background):
-            async with running_http(build_app(calls, HealthHandler(readiness)), options) as address:
+            async with running_http(build_app(calls, HealthHandler(readiness)), options, metrics) as address:
                 announce(NAME, address)
                 _log.info("listening", address=address)
                 await stop.wait()

@@ -21,6 +21,7 @@ from common.errors import (
     UnexpectedError,
 )
 from common.logs import get_logger
+from gateway.batch_metrics import ARRIVED, FAILED, QUERIES, BatchMetrics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,14 +51,15 @@ class CoalescerLimits:
 
 
 class Waiting(Generic[Item, Result]):
-    """An item and who waits for its result. `deadline` is on the monotonic clock."""
+    """An item and who waits for its result, since when. Both times are on the monotonic clock."""
 
-    __slots__ = ("deadline", "future", "item")
+    __slots__ = ("deadline", "future", "item", "since")
 
-    def __init__(self, item: Item, deadline: float, future: asyncio.Future[Result]) -> None:
+    def __init__(self, item: Item, deadline: float, future: asyncio.Future[Result], since: float) -> None:
         self.item = item
         self.deadline = deadline
         self.future = future
+        self.since = since
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,17 @@ class Coalescer(Generic[Item, Result]):
     that one key's flood does not crowd out the rest.
     """
 
-    def __init__(self, send: Send[Item, Result], limits: CoalescerLimits, clock: Clock) -> None:
+    def __init__(
+        self,
+        send: Send[Item, Result],
+        limits: CoalescerLimits,
+        clock: Clock,
+        metrics: BatchMetrics | None = None,
+        kind: str = QUERIES,
+    ) -> None:
         self._send = send
+        self._metrics = metrics if metrics is not None else BatchMetrics()
+        self._kind = (kind,)
         self._limits = limits
         self._clock = clock
         self._queues: dict[str, deque[Waiting[Item, Result]]] = {}
@@ -105,6 +116,7 @@ class Coalescer(Generic[Item, Result]):
         if self._is_closing:
             raise UnavailableError("shutting down")
         if self._queued >= limits.max_queued:
+            self._metrics.refused.add(self._kind)
             raise ResourceExhaustedError("too much is waiting")
         loop = asyncio.get_running_loop()
         queue = self._queues.get(key)
@@ -112,9 +124,10 @@ class Coalescer(Generic[Item, Result]):
             queue = self._queues[key] = deque()
             self._turns.append(key)
         elif len(queue) >= limits.max_queued_per_key:
+            self._metrics.refused.add(self._kind)
             raise ResourceExhaustedError("too much is waiting for this tenant")
         future: asyncio.Future[Result] = loop.create_future()
-        queue.append(Waiting(item, deadline, future))
+        queue.append(Waiting(item, deadline, future, self._clock.monotonic()))
         self._queued += 1
         if self._sweep is None or deadline < self._sweep_at:
             self._watch(deadline)
@@ -216,7 +229,7 @@ class Coalescer(Generic[Item, Result]):
         if left <= 0:
             raise DeadlineExceededError("the time was up before the batch was sent")
         timeout_seconds = left if is_retry else min(left, self._limits.attempt_seconds)
-        results = await self._send(Batch(entries, timeout_seconds, is_retry))
+        results = await self._measured(Batch(entries, timeout_seconds, is_retry))
         if len(results) != len(entries):
             raise UnexpectedError("a batch came back with another number of results")
         for entry, result in zip(entries, results, strict=True):
@@ -227,6 +240,22 @@ class Coalescer(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    async def _measured(self, batch: Batch[Item, Result]) -> Sequence[Result | AxbridgeError]:
+        metrics, kind = self._metrics, self._kind
+        began = self._clock.monotonic()
+        if batch.is_retry:
+            metrics.retries.add(kind)
+        else:
+            metrics.sizes.record(len(batch.entries), kind)
+            metrics.waits.record(began - batch.entries[0].since, kind)
+        outcome = FAILED
+        try:
+            results = await self._send(batch)
+            outcome = ARRIVED
+        finally:
+            metrics.durations.record(self._clock.monotonic() - began, (*kind, outcome))
+        return results
 
     def _watch(self, deadline: float) -> None:
         """Have everything that is expired answered when the earliest deadline comes."""

@@ -17,6 +17,7 @@ from aiohttp.http import HttpProcessingError
 from common.clock import Clock
 from common.logs import get_logger
 from gateway.log_throttle import LogThrottle
+from gateway.quick_answer import NamelessResponse
 
 _log = get_logger(__name__)
 SWEEP_SECONDS = 0.5
@@ -129,6 +130,14 @@ class WatchedHandler(web.RequestHandler):
             self._connections.note_bad_request(error)
         else:
             super().log_exception(*arguments, **options)
+
+    def handle_error(self, *arguments: Any, **options: Any) -> web.StreamResponse:
+        """What aiohttp answers to what it can't make sense of, without its name."""
+        said = super().handle_error(*arguments, **options)
+        text = said.text if isinstance(said, web.Response) else None
+        response = NamelessResponse(status=said.status, text=text, content_type=said.content_type)
+        response.force_close()
+        return response
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -17,6 +17,7 @@ from common.clock import Clock, to_microseconds
 from common.grpc_errors import from_rpc_error
 from common.telemetry import names
 from common.telemetry.tracing import Tracer
+from gateway.batch_metrics import EVENTS, BatchMetrics
 from gateway.batch_traces import NO_METADATA, Metadata, batch_span, item_span
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.convert import answered_to_proto, event_to_proto, publish_error, rejected_to_proto
@@ -29,10 +30,23 @@ class EventClient:
     An event is converted by the one who brings it, so that one which can't be does not fail its neighbours.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, tracer: Tracer, clock: Clock) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        limits: CoalescerLimits,
+        tracer: Tracer,
+        clock: Clock,
+        metrics: BatchMetrics | None = None,
+    ) -> None:
         self._stub = EventServiceStub(channel)
         self._tracer = tracer
-        self._coalescer: Coalescer[CallEvent, PublishResult] = Coalescer(self._publish_batch, limits, clock)
+        self._coalescer: Coalescer[CallEvent, PublishResult]
+        self._coalescer = Coalescer(self._publish_batch, limits, clock, metrics, EVENTS)
+
+    @property
+    def queued(self) -> int:
+        """How many events wait to be sent."""
+        return self._coalescer.queued
 
     async def publish(self, event: ReceivedEvent, deadline: float) -> None:
         item = event_to_proto(event)

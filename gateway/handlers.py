@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from aiohttp import web
 
-from common.clock import Clock, to_microseconds
+from common.clock import to_microseconds
 from common.errors import AxbridgeError, DeadlineExceededError, InvalidArgumentError, NotFoundError
 from common.logs import get_logger
 from common.protocol_codes import ResultCode
@@ -21,8 +21,9 @@ from gateway.domain import Event, Message, MessageForm, Query, QueryAnswer, Rece
 from gateway.entrance import Entrance
 from gateway.log_throttle import LogThrottle
 from gateway.platform_access import Sender
-from gateway.quick_answer import answer
+from gateway.quick_answer import NamelessResponse, answer
 from gateway.readiness import Readiness
+from gateway.request_report import RequestReport
 from gateway.service import EventService, QueryService
 from gateway.tracked_tasks import TrackedTasks
 
@@ -33,16 +34,21 @@ class CallHandler:
     """POST /v1/calls: queries and events."""
 
     def __init__(
-        self, queries: QueryService, events: EventService, entrance: Entrance, tasks: TrackedTasks, clock: Clock
+        self,
+        queries: QueryService,
+        events: EventService,
+        entrance: Entrance,
+        tasks: TrackedTasks,
+        report: RequestReport,
     ) -> None:
         self._queries = queries
         self._events = events
         self._entrance = entrance
         self._limits = entrance.limits
         self._tasks = tasks
-        self._clock = clock
-        self._not_stored = LogThrottle(clock)
-        self._unexpected = LogThrottle(clock)
+        self._report = report
+        self._clock = report.clock
+        self._unexpected = LogThrottle(report.clock)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a message of the platform."""
@@ -60,11 +66,14 @@ class CallHandler:
             if isinstance(command, Query):
                 if await self._entrance.has_room_for_query(tenant_id):
                     styled = await self._queries.answer(command, started, request.headers)
+                    self._report.query(command, styled.answer.result, started, styled.trace_id)
                 else:
                     styled = self._queries.decline(command, ResultCode.UNAVAILABLE)
+                    self._report.query_over_limit(command, started)
                 written = encode_answer(message.form, styled.answer, styled.style)
                 return answer(request, written, message.form.content_type)
             if not await self._entrance.has_room_for_event(tenant_id):
+                self._report.event_over_limit(command, started)
                 return self._unavailable(message.form, _echo(command, ResultCode.UNAVAILABLE))
             receipt = self._receipt(body, content_type)
             return await self._tasks.run(self._take(request, message.form, command, receipt, started))
@@ -74,6 +83,7 @@ class CallHandler:
             # The platform hung up; nobody is left to be answered.
             raise
         except Exception as error:  # noqa: BLE001 - the last one who could answer it; it may have been an event
+            self._report.unexpected += 1
             if (held_back := self._unexpected.admit()) is not None:
                 _log.error("a request failed unexpectedly", held_back=held_back, exc_info=error)
             form = refusal_form(content_type, body[:64])
@@ -84,17 +94,18 @@ class CallHandler:
     ) -> web.StreamResponse:
         """Store an event. Runs as a task of its own: a platform that hangs up has not taken its event back."""
         try:
-            await self._events.take(event, receipt, started, request.headers)
+            trace_id = await self._events.take(event, receipt, started, request.headers)
         except (NotFoundError, InvalidArgumentError) as error:
             result = ResultCode.UNKNOWN_TENANT if isinstance(error, NotFoundError) else ResultCode.MALFORMED_REQUEST
             await self._events.put_away(RejectedMessage(receipt, error.message, event.tenant_id.strip()), started)
+            self._report.event(event, 400, started)
             return self._response(form, _echo(event, result, error.message), 400)
         except AxbridgeError as error:
             timed_out = isinstance(error, DeadlineExceededError)
-            if (held_back := self._not_stored.admit()) is not None:
-                _log.warning("an event was not stored", detail=error.message, held_back=held_back)
+            self._report.event(event, 503, started, detail=error.message)
             result = ResultCode.TIMED_OUT if timed_out else ResultCode.UNAVAILABLE
             return self._unavailable(form, _echo(event, result))
+        self._report.event(event, 200, started, trace_id)
         return answer(request, b"", form.content_type)
 
     async def _turn_away(
@@ -108,6 +119,9 @@ class CallHandler:
             if self._entrance.recognises(sender):
                 rejected = RejectedMessage(self._receipt(body, content_type), reason, "")
                 await self._tasks.run(self._events.put_away(rejected, started))
+            self._report.event(command, 403, started)
+        else:
+            self._report.query(command, ResultCode.NOT_AUTHORIZED, started)
         said = QueryAnswer(
             command.session_id,
             command.tenant_id,
@@ -116,7 +130,7 @@ class CallHandler:
             ResultCode.NOT_AUTHORIZED,
             reason=reason,
         )
-        return web.Response(
+        return NamelessResponse(
             body=encode_answer(form, said), status=403 if reason else 200, headers=_headers(form.content_type)
         )
 
@@ -129,6 +143,7 @@ class CallHandler:
             tenant_id = self._entrance.attributed(sender, error.answer.tenant_id.strip())
             message = RejectedMessage(self._receipt(body, content_type), error.message, tenant_id)
             await self._tasks.run(self._events.put_away(message, started))
+        self._report.unreadable(error.http_status, error.message, started)
         response = self._response(error.form, error.answer, error.http_status)
         if error.http_status in (408, 413):
             # The rest of the body was not read, so the next request's beginning can't be found.
@@ -142,7 +157,7 @@ class CallHandler:
 
     def _response(self, form: MessageForm, answer: QueryAnswer, status: int) -> web.Response:
         body = encode_answer(form, answer, self._queries.style_of(answer.tenant_id))
-        return web.Response(body=body, status=status, headers=_headers(form.content_type))
+        return NamelessResponse(body=body, status=status, headers=_headers(form.content_type))
 
     def _receipt(self, body: bytes, content_type: str | None) -> Receipt:
         # aiohttp gives bytes that are no UTF-8 as lone surrogates, which nothing after it can write.

@@ -10,6 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from common.clock import SystemClock
+from common.telemetry import names
+from common.telemetry.metrics import Metrics
 from gateway.codec import MAX_BODY_BYTES
 from gateway.connections import Connections, WatchedSite, raise_file_limit
 from gateway.entrance import CALLS_PATH, is_calls_path
@@ -53,7 +55,11 @@ class Draining:
         self.is_on = False
 
     async def dismiss(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Before each answer: a client that is told to close its connection opens the next one somewhere else."""
+        """Before each answer: a client that is told to close its connection opens the next one somewhere else.
+
+        Nobody is told what serves here, and which version.
+        """
+        response.headers.popall("Server", None)
         if self.is_on:
             response.force_close()
             # The headers are made by now.
@@ -97,7 +103,9 @@ def build_app(calls: CallHandler, health: HealthHandler) -> web.Application:
 
 
 @asynccontextmanager
-async def running_http(app: web.Application, options: HttpOptions) -> AsyncIterator[str]:
+async def running_http(
+    app: web.Application, options: HttpOptions, metrics: Metrics | None = None
+) -> AsyncIterator[str]:
     """Serve while the context is open, giving the address.
 
     At its end requests are still taken until every client has left, for `lame_duck_seconds` at most: one that was told
@@ -116,6 +124,9 @@ async def running_http(app: web.Application, options: HttpOptions) -> AsyncItera
         server.request_handler = FrontDoor(app[_CALLS], server.request_handler, draining).handle
     host, _, port = options.listen.rpartition(":")
     connections = Connections(options.header_timeout_seconds, raise_file_limit(options.max_connections), SystemClock())
+    if metrics is not None:
+        metrics.observe(names.CONNECTIONS, lambda: connections.open)
+        metrics.observe(names.CONNECTIONS_CUT, lambda: {("slow",): connections.cut, ("full",): connections.refused})
     sweeping = asyncio.create_task(connections.keep_sweeping())
     try:
         address = (host.strip("[]"), int(port))

@@ -15,7 +15,15 @@ def answer(request: web.BaseRequest, body: bytes, content_type: str) -> web.Stre
     """200 with a body of this media type, in UTF-8."""
     if request.version == HttpVersion11:
         return QuickAnswer(body, content_type)
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: f"{content_type}; charset=UTF-8"})
+    return NamelessResponse(body=body, headers={hdrs.CONTENT_TYPE: f"{content_type}; charset=UTF-8"})
+
+
+class NamelessResponse(web.Response):
+    """A response that does not tell what serves here, and which version."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self._headers.popall(hdrs.SERVER, None)
 
 
 class QuickAnswer(web.StreamResponse):

@@ -12,14 +12,14 @@ from gateway.domain import Event, Query
 
 _log = get_logger(__name__)
 
-# Our own failures: these lines are never held back. What is wrong with a request is no failure, and comes in floods.
+# Our own failures. What is wrong with a request is none.
 _FAILURES = frozenset({ResultCode.TIMED_OUT, ResultCode.UNAVAILABLE, ResultCode.INTERNAL})
-_TAKEN, _FAILED = 200, 500
-_KINDS = (("query",), ("event",))
+_TAKEN, _UNAVAILABLE, _FAILED = 200, 503, 500
+_QUERY, _EVENT = ("query",), ("event",)
 
 
 class RequestReport:
-    """The gateway's requests. It holds the clock by which they are timed."""
+    """The gateway's requests. It holds the clock by which they are timed; `started` is on its monotonic one."""
 
     def __init__(self, tenants: TenantLabels, lines: RequestLines, clock: Clock) -> None:
         self.clock = clock
@@ -28,42 +28,26 @@ class RequestReport:
         self.queries = Histogram(names.QUERY_DURATION, clock)
         self.events = Histogram(names.EVENT_DURATION, clock)
         self.refused = Counter(names.REFUSED_MESSAGES, *((str(status),) for status in (400, 408, 413, 415)))
-        self.limited = Counter(names.LIMITED_MESSAGES, *_KINDS)
+        self.limited = Counter(names.LIMITED_MESSAGES, _QUERY, _EVENT)
         self.unexpected = 0
 
     def query(self, query: Query, result: ResultCode, started: float, trace_id: bytes = b"") -> None:
-        """A query is answered. `trace_id`: of the call's trace, where it has one."""
-        now = self.clock.monotonic()
-        took = now - started
-        tenant_id = query.tenant_id.strip()
-        self.queries.record(took, (self._tenants.of(tenant_id), result.text), trace_id)
-        failed = result in _FAILURES
-        if self.lines.admit(now, failed=failed):
-            (_log.warning if failed else _log.info)(
-                "query answered",
-                tenant_id=tenant_id,
-                trace_id=trace_id_for(tenant_id, query.session_id.strip()),
-                access_number=query.access_number,
-                result=result.text,
-                took_ms=_milliseconds(took),
-            )
+        """A query is answered. `trace_id`: of the trace that it is in, empty for none."""
+        self._query(query, result, started, trace_id, failed=result in _FAILURES)
 
-    def event(self, event: Event, status: int, started: float, trace_id: bytes = b"") -> None:
-        """An event is answered with this HTTP status."""
-        now = self.clock.monotonic()
-        took = now - started
-        tenant_id = event.tenant_id.strip()
-        self.events.record(took, (self._tenants.of(tenant_id), str(status)), trace_id)
-        failed = status >= _FAILED
-        if self.lines.admit(now, failed=failed):
-            (_log.warning if failed else _log.info)(
-                "event taken" if status == _TAKEN else "event not taken",
-                tenant_id=tenant_id,
-                trace_id=trace_id_for(tenant_id, event.session_id.strip()),
-                code=event.code,
-                status=status,
-                took_ms=_milliseconds(took),
-            )
+    def query_over_limit(self, query: Query, started: float) -> None:
+        """A query was over its enterprise's rate. That comes in floods, and is no failure of ours."""
+        self.limited.add(_QUERY)
+        self._query(query, ResultCode.UNAVAILABLE, started, b"", failed=False)
+
+    def event(self, event: Event, status: int, started: float, trace_id: bytes = b"", detail: str = "") -> None:
+        """An event is answered with this HTTP status. `detail` says why it was not taken."""
+        self._event(event, status, started, trace_id, detail, failed=status >= _FAILED)
+
+    def event_over_limit(self, event: Event, started: float) -> None:
+        """An event was over its enterprise's rate."""
+        self.limited.add(_EVENT)
+        self._event(event, _UNAVAILABLE, started, b"", "over the enterprise's rate", failed=False)
 
     def unreadable(self, status: int, detail: str, started: float) -> None:
         """A message could not be read, and was answered with this HTTP status."""
@@ -71,6 +55,35 @@ class RequestReport:
         now = self.clock.monotonic()
         if self.lines.admit(now, failed=False):
             _log.info("message refused", status=status, detail=detail, took_ms=_milliseconds(now - started))
+
+    def _query(self, query: Query, result: ResultCode, started: float, trace_id: bytes, *, failed: bool) -> None:
+        now = self.clock.monotonic()
+        tenant_id = query.tenant_id.strip()
+        self.queries.record(now - started, (self._tenants.of(tenant_id), result.text), trace_id)
+        if self.lines.admit(now, failed=failed):
+            (_log.warning if failed else _log.info)(
+                "query answered",
+                tenant_id=tenant_id,
+                trace_id=trace_id_for(tenant_id, query.session_id.strip()),
+                access_number=query.access_number,
+                result=result.text,
+                took_ms=_milliseconds(now - started),
+            )
+
+    def _event(self, event: Event, status: int, started: float, trace_id: bytes, detail: str, *, failed: bool) -> None:
+        now = self.clock.monotonic()
+        tenant_id = event.tenant_id.strip()
+        self.events.record(now - started, (self._tenants.of(tenant_id), str(status)), trace_id)
+        if self.lines.admit(now, failed=failed):
+            (_log.warning if failed else _log.info)(
+                "event taken" if status == _TAKEN else "event not taken",
+                tenant_id=tenant_id,
+                trace_id=trace_id_for(tenant_id, event.session_id.strip()),
+                code=event.code,
+                status=status,
+                took_ms=_milliseconds(now - started),
+                **({"detail": detail} if detail else {}),
+            )
 
 
 def _milliseconds(seconds: float) -> float:

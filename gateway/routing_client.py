@@ -15,6 +15,7 @@ from common.errors import NotFoundError, UnexpectedError
 from common.grpc_errors import from_rpc_error
 from common.telemetry import names
 from common.telemetry.tracing import Tracer
+from gateway.batch_metrics import QUERIES, BatchMetrics
 from gateway.batch_traces import NO_METADATA, Metadata, batch_span, item_span
 from gateway.coalescer import Batch, Coalescer, CoalescerLimits
 from gateway.convert import decision_from_proto, query_to_proto, tenant_from_proto
@@ -29,12 +30,24 @@ class RoutingClient:
     What is converted is converted by the one who asks, so that an item which can't be does not fail its neighbours.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, limits: CoalescerLimits, tracer: Tracer, clock: Clock) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        limits: CoalescerLimits,
+        tracer: Tracer,
+        clock: Clock,
+        metrics: BatchMetrics | None = None,
+    ) -> None:
         self._stub = RoutingServiceStub(channel)
         self._tracer = tracer
         self._clock = clock
         self._coalescer: Coalescer[ResolveQuery, decision_pb2.RouteDecision]
-        self._coalescer = Coalescer(self._resolve_batch, limits, clock)
+        self._coalescer = Coalescer(self._resolve_batch, limits, clock, metrics, QUERIES)
+
+    @property
+    def queued(self) -> int:
+        """How many queries wait to be sent."""
+        return self._coalescer.queued
 
     async def resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
         if traceparent:

@@ -38,10 +38,11 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StyledAnswer:
-    """An answer and how its tenant wants it written."""
+    """An answer, how its tenant wants it written, and the trace that it is in; empty: in none."""
 
     answer: QueryAnswer
     style: AnswerStyle
+    trace_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ class QueryService:
             region = "" if tenant is None else tenant.default_region
             answered = AnsweredQuery(query, decision, started, ended, region, traceparent)
             self._decisions.add(answered)
-        return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE)
+        trace_id = b"" if context is None else context.trace_id
+        return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE, trace_id)
 
     def decline(self, query: Query, result: ResultCode) -> StyledAnswer:
         """An answer without asking anybody, as the tenant wishes it. It goes into no record: floods are not kept."""
@@ -166,13 +168,14 @@ class EventService:
         self._clock = clock
         self._options = options
         self._quarantining = 0
+        self.lost = 0
         self._unverified = LogThrottle(clock)
         self._lost = LogThrottle(clock)
 
     async def take(
         self, event: Event, receipt: Receipt, started: float, headers: Mapping[str, str] = NO_HEADERS
-    ) -> None:
-        """Returns when the event is on disk.
+    ) -> bytes:
+        """Returns when the event is on disk: the id of its trace, empty when it is in none.
 
         Raises NotFoundError for an enterprise that does not exist, InvalidArgumentError for an event that can't be
         stored in any form, and another AxbridgeError when it is not known to be stored: it must be sent again.
@@ -188,6 +191,7 @@ class EventService:
             raise
         times = (started, self._clock.monotonic())
         traces.event_taken(event, context, None, headers, times, is_tenant_known=is_known)
+        return b"" if context is None else context.trace_id
 
     async def _store(self, event: Event, receipt: Receipt, started: float, traceparent: str) -> bool:
         """Returns when the event is on disk: whether its tenant is known."""
@@ -224,6 +228,7 @@ class EventService:
             self._quarantining -= 1
 
     def _log_lost(self, message: RejectedMessage, detail: str) -> None:
+        self.lost += 1
         if (held_back := self._lost.admit()) is not None:
             _log.warning("a message could not be quarantined", why=message.reason, detail=detail, held_back=held_back)
 

@@ -136,6 +136,15 @@ class GatewaySettings(SamplingSettings):
         ge=1,
         description="Most answered queries that wait to be put into the call records; the oldest are dropped.",
     )
+    metrics_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Enterprises that metrics name before all others, vccIds separated by commas."
+    )
+    metrics_max_tenants: int = Field(
+        default=20,
+        ge=0,
+        le=200,
+        description="Most enterprises that metrics name, first come, first named; the others are `other` together.",
+    )
     trace_keep_errors: bool = Field(
         default=True,
         description="Where spans are exported, also write the gateway's span of what failed (9001, 9002, 9999, "
@@ -170,7 +179,7 @@ class GatewaySettings(SamplingSettings):
         files = TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
         return ChannelSecurity(files if files.paths else None, self.tls_server_name, self.api_key_file)
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "metrics_tenants", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):

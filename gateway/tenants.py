@@ -51,6 +51,15 @@ class TenantDirectory:
         """What is known of a tenant without asking anybody."""
         return self._tenants.get(tenant_id)
 
+    def is_known(self, tenant_id: str) -> bool:
+        """Whether it is known that there is such a tenant."""
+        return tenant_id in self._tenants
+
+    @property
+    def size(self) -> int:
+        """How many tenants are known."""
+        return len(self._tenants)
+
     @property
     def is_reachable(self) -> bool:
         """Whether the last refresh succeeded."""

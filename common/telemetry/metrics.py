@@ -169,9 +169,9 @@ class Histogram:
 class Metrics:
     """All that a process counts. A name stands here once."""
 
-    def __init__(self, service: str, version: str, clock: Clock) -> None:
-        self._resource = Resource({"service.name": service, "service.version": version})
-        self._scope = InstrumentationScope("axbridge", version)
+    def __init__(self, resource: Resource, clock: Clock) -> None:
+        self._resource = resource
+        self._scope = InstrumentationScope("axbridge")
         self._clock = clock
         self._start_ns = self._now_ns()
         self._instruments: dict[str, Instrument] = {}

@@ -112,7 +112,7 @@ def _values(attributes: Any, labels: Sequence[str]) -> list[str]:
 
 
 @asynccontextmanager
-async def running_metrics(listen: str, read: Callable[[], MetricsData]) -> AsyncIterator[str]:
+async def serving_metrics(listen: str, read: Callable[[], MetricsData]) -> AsyncIterator[str]:
     """Serve GET /metrics on `listen` (HOST:PORT, port 0 for a free one) while the context is open.
 
     Gives the address; nothing is served for an empty `listen`. Raises OSError when the address is taken.

@@ -55,8 +55,8 @@ class TelemetrySettings(BaseSettings):
     request_lines_per_second: float = Field(
         default=100.0,
         ge=0,
-        description="Most log lines per second about requests that went well, one a request; 0: none. Those beyond it "
-        "are counted. Requests that failed here always have their line.",
+        description="Most log lines per second about requests that went well, one a request; 0: none. Requests that "
+        "failed here have their line too, up to 1000 per second. What is beyond is counted.",
     )
 
     @property

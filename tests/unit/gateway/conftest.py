@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from common.clock import SystemClock
 from common.limits.token_bucket import LocalRateLimiter, RateLimit
+from common.request_lines import RequestLines
+from common.telemetry.metrics import Metrics
 from common.telemetry.sampling import TraceSampler
+from common.telemetry.tenant_labels import TenantLabels
 from common.telemetry.tracing import Tracer
 from gateway.call_traces import CallTraces
 from gateway.domain import TenantSettings
@@ -18,6 +22,7 @@ from gateway.handlers import CallHandler, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
 from gateway.platform_access import parse_access
 from gateway.readiness import Backend, Readiness
+from gateway.request_report import RequestReport
 from gateway.service import EventOptions, EventService, QueryOptions, QueryService
 from gateway.tenants import DirectoryLimits, TenantDirectory
 from gateway.tracked_tasks import TrackedTasks
@@ -49,6 +54,8 @@ class Served:
     reachable: dict[str, bool] = field(default_factory=lambda: {"routing_service": True, "event_service": True})
     backends: list[Backend] = field(default_factory=list)
     readiness: Readiness | None = None
+    report: RequestReport | None = None
+    metrics: Metrics = field(default_factory=lambda: Metrics(Resource({}), SystemClock()))
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, _, port = self.address.rpartition(":")
@@ -114,6 +121,7 @@ async def served(setup: Setup) -> AsyncIterator[Served]:
     clock = SystemClock()
     traces = CallTraces(Tracer(None, clock), TraceSampler(0))
     directory = TenantDirectory(served.tenants, DirectoryLimits(), clock)
+    served.report = RequestReport(TenantLabels(2, directory.is_known), RequestLines(1000, clock.monotonic()), clock)
     calls = CallHandler(
         QueryService(served.resolver, directory, served.sink, QueryOptions(1.0, traces), clock),
         EventService(served.publisher, directory, served.quarantine, EventOptions(5.0, 1.0, traces), clock),
@@ -125,7 +133,7 @@ async def served(setup: Setup) -> AsyncIterator[Served]:
             clock,
         ),
         served.tasks,
-        clock,
+        served.report,
     )
 
     def backend(name: str) -> Backend:
@@ -141,7 +149,7 @@ async def served(setup: Setup) -> AsyncIterator[Served]:
     options = HttpOptions(
         "127.0.0.1:0", 75.0, 1.0, setup.header_timeout_seconds, setup.max_connections, setup.lame_duck_seconds
     )
-    async with running_http(app, options) as address:
+    async with running_http(app, options, served.metrics) as address:
         served.address = address
         yield served
     await served.tasks.drain(1.0)
