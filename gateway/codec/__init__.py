@@ -21,6 +21,7 @@ from gateway.codec.errors import (
 )
 from gateway.codec.fields import read_request
 from gateway.codec.json_reader import read_json_object
+from gateway.codec.plain_query import read_plain_query
 from gateway.codec.plain_xml import read_plain_xml
 from gateway.codec.raw_tree import RawValue
 from gateway.codec.xml_reader import read_xml
@@ -59,8 +60,12 @@ def decode_request(content_type: str | None, body: bytes) -> Message:
 
     Raises a MessageError, which carries its own answer, for everything that is no query and no event.
     """
-    form, root = _read(content_type, body)
-    return read_request(form, root)
+    _check_size(content_type, body)
+    form, text = detect(content_type, body)
+    plain = read_plain_query(text) if form.wire_format is WireFormat.XML else None
+    if plain is not None:
+        return Message(_xml_form(form.content_type, plain[0]), plain[1])
+    return read_request(*_read_text(form, text))
 
 
 def encode_answer(form: MessageForm, answer: QueryAnswer, style: AnswerStyle = DEFAULT_STYLE) -> bytes:
@@ -87,9 +92,16 @@ def decode_answer(content_type: str | None, body: bytes) -> tuple[MessageForm, Q
 
 
 def _read(content_type: str | None, body: bytes) -> tuple[MessageForm, RawValue]:
+    _check_size(content_type, body)
+    return _read_text(*detect(content_type, body))
+
+
+def _check_size(content_type: str | None, body: bytes) -> None:
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLargeError(refusal_form(content_type, body), "body", f"over {MAX_BODY_BYTES} bytes")
-    form, text = detect(content_type, body)
+
+
+def _read_text(form: MessageForm, text: str) -> tuple[MessageForm, RawValue]:
     try:
         if form.wire_format is WireFormat.JSON:
             return form, read_json_object(text)

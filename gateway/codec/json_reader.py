@@ -8,6 +8,8 @@ import json
 import re
 from typing import Any, NoReturn
 
+import orjson
+
 from gateway.codec.errors import MalformedBodyError
 from gateway.codec.raw_tree import Group, JsonGroup, NumberText, RawValue
 
@@ -37,10 +39,34 @@ def read_json(text: str) -> RawValue:
 
 def read_json_object(text: str) -> Group:
     """The document's value, which must be an object. Raises MalformedBodyError."""
+    plain = _read_plain_object(text)
+    if plain is not None:
+        return plain
     value = read_json(text)
     if value is None or isinstance(value, (str, bool, list)):
         raise MalformedBodyError("a JSON object is expected")
     return value
+
+
+def _read_plain_object(text: str) -> JsonGroup | None:
+    """The short way to read what nearly every message is: names and texts, nothing nested and nothing escaped.
+
+    It gives exactly what `read_json` gives, or None. Each of two names and texts has its two quotes and no other: so
+    there are as many quotes as that exactly when no name came twice. What the faster reader makes of numbers does not
+    matter, since they stay with the other one, which keeps their digits as they were sent.
+    """
+    if "\\" in text:
+        return None
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if type(fields) is not dict or text.count('"') != 4 * len(fields) or len(fields) > MAX_VALUES:
+        return None
+    for value in fields.values():
+        if type(value) is not str:
+            return None
+    return JsonGroup([*fields.items()])
 
 
 def _check_limits(text: str) -> None:

@@ -12,18 +12,18 @@ from gateway.codec.xml_reader import MAX_DEPTH, MAX_ELEMENTS
 
 # Characters that mean nothing but themselves: no markup, no carriage return (a reader turns it into a line feed), no
 # control, surrogate or private use.
-_TEXT = "[\t\n\x20-\x25\x27-\x3b=\x3f-\x7e\xa0-\ud7ff\uf900-\ufffd]*+"
+TEXT = "[\t\n\x20-\x25\x27-\x3b=\x3f-\x7e\xa0-\ud7ff\uf900-\ufffd]*+"
 _NAME = "[A-Za-z][A-Za-z0-9]{0,63}+"
-_BLANK = "[ \t\r\n]*+"
+BLANK = "[ \t\r\n]*+"
 _BLANKS = " \t\r\n"
-_HEAD = re.compile(
-    rf'(?:<\?xml version="1\.0"(?: encoding="[A-Za-z][A-Za-z0-9._-]{{0,20}}+")?\?>)?{_BLANK}<({_NAME})>{_BLANK}'
-)
-_FIELD = re.compile(f"<({_NAME})>({_TEXT})</\\1>{_BLANK}")
-_FIELDS = re.compile(f"(?:<({_NAME})>{_TEXT}</\\1>{_BLANK})*+")
+# The declaration and the root's tag.
+HEAD = rf'(?:<\?xml version="1\.0"(?: encoding="[A-Za-z][A-Za-z0-9._-]{{0,20}}+")?\?>)?{BLANK}<({_NAME})>{BLANK}'
+_HEAD = re.compile(HEAD)
+_FIELD = re.compile(f"<({_NAME})>({TEXT})</\\1>{BLANK}")
+_FIELDS = re.compile(f"(?:<({_NAME})>{TEXT}</\\1>{BLANK})*+")
 # A whole field, or a tag that begins or ends an element with others inside, or an empty one.
-_TAG = re.compile(f"<(/?{_NAME})(/?)>({_TEXT})(</\\1>)?{_BLANK}")
-_TAGS = re.compile(f"(?:<(/?{_NAME})/?>{_TEXT}(?:</\\1>)?+{_BLANK})*+")
+_TAG = re.compile(f"<(/?{_NAME})(/?)>({TEXT})(</\\1>)?{BLANK}")
+_TAGS = re.compile(f"(?:<(/?{_NAME})/?>{TEXT}(?:</\\1>)?+{BLANK})*+")
 
 
 def read_plain_xml(text: str) -> tuple[str, RawValue] | None:
