@@ -22,8 +22,10 @@ from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
 from common.settings_problems import make_data_directory
 from common.sql import open_engine
+from common.telemetry.tracing import running_tracing
 from event_service.access import REQUIREMENTS
 from event_service.call_closer import CallCloser
+from event_service.delivery_traces import DeliveryTraces
 from event_service.durability import DurabilityWatch, DurableLog, check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import check_schema, migrate
@@ -61,14 +63,20 @@ async def serve(settings: EventServiceSettings) -> int:
     stop = stop_requested()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        tracer = await stack.enter_async_context(running_tracing(settings, "event_service", clock))
+        traces = DeliveryTraces(tracer, settings.sampler, clock)
         engine = await stack.enter_async_context(_database(settings))
         partition_count = await create_partitions(engine, settings.partition_count)
         if partition_count != settings.partition_count:
             log.warning("the log keeps its partitions", partitions=partition_count, wanted=settings.partition_count)
         subscriptions = await stack.enter_async_context(
-            running_subscriptions(settings, settings.effective_database_url, settings.max_connection_age_seconds, clock)
+            running_subscriptions(
+                settings, settings.effective_database_url, settings.max_connection_age_seconds, traces, clock
+            )
         )
-        surroundings = WebhookSurroundings(settings.effective_database_url, partition_count, settings.drain_seconds)
+        surroundings = WebhookSurroundings(
+            settings.effective_database_url, partition_count, settings.drain_seconds, traces
+        )
         webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 
         def announce_commit() -> None:
@@ -83,12 +91,13 @@ async def serve(settings: EventServiceSettings) -> int:
                 max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
                 max_group_items=settings.max_group_events,
             ),
+            engine.dialect.name,
         )
         quarantine = SqlQuarantine(
             engine,
             QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
         )
-        events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock))
+        events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock), tracer)
         upkeep = SqlCallUpkeep(engine, clock, partition_count)
         reporting = CallReporting(SqlCallReports(engine), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from common.errors import AxbridgeError, InvalidArgumentError, ResourceExhaustedError, UnavailableError
 from common.logs import get_logger
+from common.telemetry import names
+from common.telemetry.tracing import Scope, batch_of, current_scope, timed
 from event_service.domain import CallEvent, LoggedDecision
 from event_service.ports import EventLog, EventOutcome, EventStatus
 
@@ -36,6 +38,8 @@ class _Request:
     events: Sequence[CallEvent]
     decisions: Sequence[LoggedDecision]
     size_bytes: int
+    # None: none of its messages is traced.
+    scope: Scope | None
     outcomes: asyncio.Future[Sequence[EventOutcome]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -48,9 +52,11 @@ class _Request:
 class GroupCommitter:
     """Appends to a log in groups, in the order of the requests. Use it inside `running()`."""
 
-    def __init__(self, log: EventLog, limits: GroupLimits) -> None:
+    def __init__(self, log: EventLog, limits: GroupLimits, database_system: str = "") -> None:
+        """`database_system` is the log's database, as OpenTelemetry calls it."""
         self._event_log = log
         self._limits = limits
+        self._database_system = database_system
         self._queue: deque[_Request] = deque()
         self._queued_items = 0
         self._queued_bytes = 0
@@ -80,7 +86,7 @@ class GroupCommitter:
         """
         if not self._accepting:
             raise UnavailableError("the event service is stopping")
-        request = _Request(events, decisions, _size_of(events, decisions))
+        request = _Request(events, decisions, _size_of(events, decisions), current_scope.get())
         share = 1 if events else 2
         if self._queue and (
             self._queued_items + request.items > self._limits.max_queued_items // share
@@ -118,7 +124,7 @@ class GroupCommitter:
         events = [event for request in group for event in request.events]
         decisions = [decision for request in group for decision in request.decisions]
         try:
-            outcomes = await self._event_log.append(events, decisions)
+            outcomes = await self._append(events, decisions, [each.scope for each in group if each.scope is not None])
         except UnavailableError as error:
             _fail(group, error)
         except Exception as error:  # noqa: BLE001 - handed to those who wait
@@ -133,6 +139,21 @@ class GroupCommitter:
             for request in group:
                 _succeed(request, outcomes[position : position + len(request.events)])
                 position += len(request.events)
+
+    async def _append(
+        self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision], scopes: Sequence[Scope]
+    ) -> Sequence[EventOutcome]:
+        if not scopes:
+            return await self._event_log.append(events, decisions)
+        system, size = self._database_system, len(events) + len(decisions)
+        transaction = batch_of([scope.context for scope in scopes])
+        with timed(
+            scopes[0].tracer,
+            names.APPEND,
+            transaction,
+            {"db.system.name": system, "db.operation.batch.size": size},
+        ):
+            return await self._event_log.append(events, decisions)
 
     async def _write_apart(self, request: _Request, error: Exception) -> None:
         """Write a request that the log refused message by message, if that is what may help."""

@@ -1,6 +1,7 @@
 """The RPC methods: what the contracts say, in terms of the use cases."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import grpc.aio
 from axbridge.events.v1 import call_service_pb2, call_service_pb2_grpc, event_service_pb2, event_service_pb2_grpc
@@ -8,9 +9,14 @@ from axbridge.events.v1 import call_service_pb2, call_service_pb2_grpc, event_se
 from common.auth.unmasking import whole_numbers_wanted
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError
+from common.telemetry import names
+from common.telemetry.served_batches import caller_of, sampled_items, served_batch
+from common.telemetry.spans import SpanContext, new_span_id
+from common.telemetry.tracing import Tracer
 from event_service import convert
-from event_service.domain import effective_decision
+from event_service.domain import CallEvent, effective_decision
 from event_service.export import csv_header, csv_lines, ndjson_lines
+from event_service.ports import EventOutcome
 from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 
@@ -23,9 +29,10 @@ MAX_HISTORY_BYTES = 16 * 1024 * 1024
 class EventServicer(event_service_pb2_grpc.EventServiceServicer):
     """axbridge.events.v1.EventService."""
 
-    def __init__(self, intake: EventIntake, quarantine: QuarantineDesk) -> None:
+    def __init__(self, intake: EventIntake, quarantine: QuarantineDesk, tracer: Tracer) -> None:
         self._intake = intake
         self._quarantine = quarantine
+        self._tracer = tracer
 
     async def PublishBatch(
         self,
@@ -34,10 +41,35 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
             event_service_pb2.PublishBatchRequest, event_service_pb2.PublishBatchResponse
         ],
     ) -> event_service_pb2.PublishBatchResponse:
-        outcomes = await self._intake.publish([convert.event_from_message(event) for event in request.events])
+        events = [convert.event_from_message(event) for event in request.events]
+        traced = sampled_items([event.traceparent for event in events]) if self._tracer.is_on else ()
+        if traced:
+            outcomes = await self._publish_traced(events, context, traced)
+        else:
+            outcomes = await self._intake.publish(events)
         return event_service_pb2.PublishBatchResponse(
             results=[convert.outcome_to_message(outcome) for outcome in outcomes]
         )
+
+    async def _publish_traced(
+        self, events: Sequence[CallEvent], context: Any, traced: Sequence[tuple[int, SpanContext]]
+    ) -> Sequence[EventOutcome]:
+        tracer = self._tracer
+        items = [item for _, item in traced]
+        began = tracer.now()
+        with served_batch(tracer, names.SERVE_PUBLISH_BATCH, caller_of(context), items, len(events)) as batch:
+            outcomes = await self._intake.publish(events)
+        times = (began, tracer.now())
+        # Of the only item of a batch the trace is the batch's, too.
+        links = (batch,) if len(items) > 1 else ()
+        for place, item in traced:
+            attributes = {
+                "axbridge.event_code": events[place].code,
+                "axbridge.publish_status": outcomes[place].status.name,
+            }
+            own = SpanContext(item.trace_id, new_span_id())
+            tracer.write(names.STORE, own, item.span_id, times, attributes, links)
+        return outcomes
 
     async def RecordDecisions(
         self,

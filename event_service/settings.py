@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from common.guard_settings import GrpcGuardSettings
 from common.logs import LOG_FORMATS
+from common.telemetry.settings import SamplingSettings
 from event_service.limits import MAX_BATCH_ITEMS
 from event_service.subscriptions.settings import SubscriptionSettings
 from event_service.webhooks.settings import WebhookSettings
@@ -14,7 +15,7 @@ from event_service.webhooks.settings import WebhookSettings
 DATABASE_FILE = "events.db"
 
 
-class EventServiceSettings(GrpcGuardSettings, WebhookSettings, SubscriptionSettings):
+class EventServiceSettings(GrpcGuardSettings, SamplingSettings, WebhookSettings, SubscriptionSettings):
     """Settings of `python -m event_service`; each is the environment variable AXBRIDGE_EVENTS_<NAME>."""
 
     model_config = SettingsConfigDict(

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from common.telemetry.names import SpanType
-from common.telemetry.spans import AttributeValue, SpanContext, new_span_id, parse_traceparent
-from common.telemetry.tracing import Tracer, batch_of
+from common.telemetry.spans import AttributeValue, parse_traceparent
+from common.telemetry.tracing import Tracer, batch_of, timed
 
 Metadata = tuple[tuple[str, str], ...]
 NO_METADATA: Metadata = ()
+_NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
 
 
 @contextmanager
@@ -21,14 +22,10 @@ def item_span(tracer: Tracer, type: SpanType, traceparent: str) -> Iterator[str]
     if parent is None or not tracer.is_on:
         yield traceparent
         return
-    own = SpanContext(parent.trace_id, new_span_id())
-    began = tracer.now()
-    try:
-        yield own.traceparent
-    except BaseException as error:
-        tracer.write(type, own, parent.span_id, (began, tracer.now()), error=error)
-        raise
-    tracer.write(type, own, parent.span_id, (began, tracer.now()))
+    # A batch of one.
+    item = batch_of([parent])
+    with timed(tracer, type, item, _NO_ATTRIBUTES):
+        yield item.context.traceparent
 
 
 @contextmanager
@@ -40,16 +37,11 @@ def batch_span(
     if not contexts or not tracer.is_on:
         yield NO_METADATA
         return
-    context, parent_id, links = batch_of(contexts)
+    batch = batch_of(contexts)
     attributes: Mapping[str, AttributeValue] = {
         "rpc.system.name": "grpc",
         "axbridge.batch_size": batch_size,
         "axbridge.is_retry": is_retry,
     }
-    began = tracer.now()
-    try:
-        yield (("traceparent", context.traceparent),)
-    except BaseException as error:
-        tracer.write(type, context, parent_id, (began, tracer.now()), attributes, links, error)
-        raise
-    tracer.write(type, context, parent_id, (began, tracer.now()), attributes, links)
+    with timed(tracer, type, batch, attributes):
+        yield (("traceparent", batch.context.traceparent),)

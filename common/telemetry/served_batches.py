@@ -1,12 +1,12 @@
 """The server's side of a batch in its traces."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from common.telemetry.names import SpanType
-from common.telemetry.spans import AttributeValue, SpanContext, parse_traceparent
-from common.telemetry.tracing import Scope, Tracer, batch_of, child_of, current_scope
+from common.telemetry.spans import SpanContext, parse_traceparent
+from common.telemetry.tracing import Scope, Tracer, batch_of, child_of, current_scope, timed
 
 
 def sampled_items(traceparents: Iterable[str]) -> list[tuple[int, SpanContext]]:
@@ -31,15 +31,10 @@ def served_batch(
     tracer: Tracer, type: SpanType, caller: SpanContext | None, items: Sequence[SpanContext], batch_size: int
 ) -> Iterator[SpanContext]:
     """Write the span of serving a batch with these sampled items in it; what is done meanwhile is a part of it."""
-    context, parent_id, links = batch_of(items) if caller is None else child_of(caller, items)
-    attributes: Mapping[str, AttributeValue] = {"rpc.system.name": "grpc", "axbridge.batch_size": batch_size}
-    token = current_scope.set(Scope(tracer, context))
-    began = tracer.now()
+    batch = batch_of(items) if caller is None else child_of(caller, items)
+    token = current_scope.set(Scope(tracer, batch.context))
     try:
-        yield context
-    except BaseException as error:
-        tracer.write(type, context, parent_id, (began, tracer.now()), attributes, links, error)
-        raise
+        with timed(tracer, type, batch, {"rpc.system.name": "grpc", "axbridge.batch_size": batch_size}):
+            yield batch.context
     finally:
         current_scope.reset(token)
-    tracer.write(type, context, parent_id, (began, tracer.now()), attributes, links)

@@ -219,6 +219,18 @@ def part(type: SpanType, attributes: Mapping[str, AttributeValue]) -> Iterator[N
     scope.tracer.write_child(type, scope.context, (began, scope.tracer.now()), attributes)
 
 
+@contextmanager
+def timed(tracer: Tracer, type: SpanType, batch: Batch, attributes: Mapping[str, AttributeValue]) -> Iterator[None]:
+    """Write what is done in the context as this batch's span; with its error."""
+    began = tracer.now()
+    try:
+        yield
+    except BaseException as error:
+        tracer.write(type, batch.context, batch.parent_id, (began, tracer.now()), attributes, batch.links, error)
+        raise
+    tracer.write(type, batch.context, batch.parent_id, (began, tracer.now()), attributes, batch.links)
+
+
 @asynccontextmanager
 async def running_tracing(settings: TelemetrySettings, service: str, clock: Clock) -> AsyncIterator[Tracer]:
     """The process' tracer while the context is open; at its end what waits is sent, for a few seconds at most.

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from common.clock import Clock, to_microseconds
 from common.errors import NotFoundError, ResourceExhaustedError, UnavailableError
 from common.logs import get_logger
+from event_service.delivery_traces import DeliveryTraces
 from event_service.subscriptions.domain import Delivery, Place, Subscription
 from event_service.subscriptions.flight import Flight
 from event_service.subscriptions.ports import ConsumerName, LeaseStore, Renewal, Tail, TailRequest
@@ -54,6 +55,7 @@ class Sources:
     tail: Tail
     heads: HeadsView
     clock: Clock
+    traces: DeliveryTraces
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ class Consumer:
             places = [delivery.place for delivery in batch.deliveries]
             self._flight.send(number, places, batch.to, self._sources.clock.monotonic())
             if batch.deliveries:
+                began = self._sources.traces.now()
                 await send(Outgoing(batch.deliveries, self._assigned()))
+                self._sources.traces.sent(which, batch.deliveries, began)
         return moved
 
     def acknowledge(self, positions: Mapping[int, int]) -> None:

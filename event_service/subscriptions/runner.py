@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from common.clock import Clock
 from common.sql import open_engine
+from event_service.delivery_traces import DeliveryTraces
 from event_service.sql_database import EventDatabase
 from event_service.subscriptions.consumer import ConsumerRules, Sources
 from event_service.subscriptions.hub import Hub
@@ -32,7 +33,11 @@ class Subscriptions:
 
 @asynccontextmanager
 async def running_subscriptions(
-    settings: SubscriptionSettings, database_url: str, max_connection_age_seconds: float, clock: Clock
+    settings: SubscriptionSettings,
+    database_url: str,
+    max_connection_age_seconds: float,
+    traces: DeliveryTraces,
+    clock: Clock,
 ) -> AsyncIterator[Subscriptions]:
     """The subscriptions, ready while the context is open. End their streams by `hub.drain` before it closes."""
     async with AsyncExitStack() as stack:
@@ -49,7 +54,7 @@ async def running_subscriptions(
             stall_seconds=settings.subscriptions_stall_seconds,
             age_seconds=max_connection_age_seconds * _AGE_SHARE,
         )
-        sources = Sources(SqlLeaseStore(database), tail, hub, clock)
+        sources = Sources(SqlLeaseStore(database), tail, hub, clock, traces)
         service = SubscriptionService(store, clock, settings.subscriptions_max_per_tenant)
         await stack.enter_async_context(hub.running())
         yield Subscriptions(SubscriptionServicer(service, DeliveryStreams(store, hub, sources, rules)), hub)

@@ -1,12 +1,14 @@
 """One attempt: sign the message, post it, and judge what came back."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from common.clock import Clock, to_microseconds
 from common.errors import FailedPreconditionError
 from common.logs import get_logger
+from event_service.delivery_traces import DeliveryTraces
 from event_service.webhooks.domain import (
     TEST_MESSAGE_TYPE,
     Attempt,
@@ -23,6 +25,7 @@ from event_service.webhooks.sealing import SecretSealer
 from event_service.webhooks.signing import signature_headers
 
 CONTENT_TYPE = "application/json"
+NO_HEADERS: Mapping[str, str] = {}
 
 _log = get_logger(__name__)
 
@@ -45,15 +48,27 @@ class _Posted:
 class Courier:
     """Delivers messages to endpoints, one request at a time."""
 
-    def __init__(self, poster: Poster, sealer: SecretSealer, schedule: RetrySchedule, clock: Clock) -> None:
+    def __init__(
+        self,
+        poster: Poster,
+        sealer: SecretSealer,
+        schedule: RetrySchedule,
+        clock: Clock,
+        traces: DeliveryTraces | None = None,
+    ) -> None:
+        """`traces` None: no attempt is traced."""
         self._poster = poster
         self._sealer = sealer
         self._schedule = schedule
         self._clock = clock
+        self._traces = traces
 
     async def deliver(self, webhook: Webhook, lease: LeasedDelivery) -> Settlement:
         """Attempt a delivery, and say what it came to."""
-        posted = await self._post(webhook, lease.message_id, lease.body)
+        trace = None if self._traces is None else self._traces.attempt(webhook, lease)
+        # The endpoint's own trace can go on from here.
+        more = {} if trace is None else {"traceparent": trace.context.traceparent}
+        posted = await self._post(webhook, lease.message_id, lease.body, more)
         attempt = Attempt(
             webhook_id=webhook.webhook_id,
             delivery_id=lease.delivery_id,
@@ -64,7 +79,10 @@ class Courier:
             took_ms=posted.took_ms,
             result=posted.result,
         )
-        return self._judge(lease, attempt)
+        settlement = self._judge(lease, attempt)
+        if trace is not None and self._traces is not None:
+            self._traces.attempted(trace, webhook, settlement)
+        return settlement
 
     async def test(self, webhook: Webhook) -> Attempt:
         """Post a test message."""
@@ -97,7 +115,9 @@ class Courier:
             return Settlement(lease, attempt, Verdict.DEAD, reason="not delivered in time")
         return Settlement(lease, attempt, Verdict.RETRY, retry_at_us=min(retry_at_us, lease.expires_at_us))
 
-    async def _post(self, webhook: Webhook, message_id: str, body: bytes) -> _Posted:
+    async def _post(
+        self, webhook: Webhook, message_id: str, body: bytes, more_headers: Mapping[str, str] = NO_HEADERS
+    ) -> _Posted:
         started_at_us = to_microseconds(self._clock.now())
         began = self._clock.monotonic()
         try:
@@ -113,7 +133,7 @@ class Courier:
         result = await self._poster.post(
             HttpRequest(
                 url=webhook.url,
-                headers={"Content-Type": CONTENT_TYPE, **headers},
+                headers={"Content-Type": CONTENT_TYPE, **headers, **more_headers},
                 body=body,
                 timeout_seconds=webhook.limits.timeout_ms / 1000,
             )

@@ -112,6 +112,7 @@ class LeasedDelivery:
     webhook_id: str
     message_id: str
     message_type: str
+    session_id: str
     body: bytes
     attempt: int
     # After this an attempt that fails is the last one.

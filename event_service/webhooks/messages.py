@@ -62,7 +62,13 @@ def event_message(logged: LoggedEvent) -> WebhookMessage:
         session_id=event.session_id,
         call_key=key,
         body=_cloud_event(
-            message_id, MessageType.CALL_EVENT.value, event.tenant_id, event.session_id, event.received_at_us, data
+            message_id,
+            MessageType.CALL_EVENT.value,
+            event.tenant_id,
+            event.session_id,
+            event.received_at_us,
+            data,
+            event.traceparent,
         ),
         event_code=event.code,
     )
@@ -94,8 +100,16 @@ def body_of_test(message_id: str, tenant_id: str, webhook_id: str, now_us: int) 
 
 
 def _cloud_event(
-    message_id: str, kind: str, tenant_id: str, subject: str, happened_at_us: int, data: dict[str, Any]
+    message_id: str,
+    kind: str,
+    tenant_id: str,
+    subject: str,
+    happened_at_us: int,
+    data: dict[str, Any],
+    traceparent: str = "",
 ) -> bytes:
+    # The extension for distributed tracing: only of calls that are traced.
+    tracing = {"traceparent": traceparent} if traceparent else {}
     return orjson.dumps(
         {
             "specversion": "1.0",
@@ -105,6 +119,7 @@ def _cloud_event(
             "subject": subject,
             "time": _time(happened_at_us),
             "datacontenttype": "application/json",
+            **tracing,
             "data": data,
         }
     )

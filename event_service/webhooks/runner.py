@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import Clock, to_microseconds
 from common.sql import open_engine
+from event_service.delivery_traces import DeliveryTraces
 from event_service.pace import Pace, keep_stepping
 from event_service.sql_changes import SqlCallChanges
 from event_service.sql_database import EventDatabase
@@ -47,6 +48,7 @@ class WebhookSurroundings:
     database_url: str
     partition_count: int
     drain_seconds: float
+    traces: DeliveryTraces
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ async def running_webhooks(
         stack.callback(lookup.close)
         sender = HttpSender(urls, lookup, clock, ca_file=settings.webhooks_ca_file)
         stack.push_async_callback(sender.close)
-        courier = Courier(sender, sealer, schedule, clock)
+        courier = Courier(sender, sealer, schedule, clock, surroundings.traces)
         rules = WebhookRules(urls, settings.webhooks_max_per_tenant, schedule.lifetime_us)
         webhooks = WebhookService(SqlWebhookStore(database), sealer, rules, clock)
         deliveries = DeliveryService(webhooks, SqlDeliveryDesk(database), courier, rules, clock)

@@ -181,6 +181,7 @@ async def _lease(
             webhook_id=webhook.webhook_id,
             message_id=row.message_id,
             message_type=row.message_type,
+            session_id=row.session_id,
             body=row.body,
             attempt=row.attempts + 1,
             expires_at_us=row.expires_at_us,

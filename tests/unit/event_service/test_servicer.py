@@ -23,6 +23,7 @@ from common.grpc_channel import open_channel
 from common.grpc_errors import from_rpc_error
 from common.grpc_server import GrpcServerOptions, running_server
 from common.sql import open_engine
+from common.telemetry.tracing import Tracer
 from event_service.convert import decision_to_message, event_to_message
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import migrate
@@ -89,6 +90,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         events = EventServicer(
             EventIntake(committer, clock),
             QuarantineDesk(SqlQuarantine(engine, QuarantineBounds(5, 100_000)), clock),
+            Tracer(None, clock),
         )
         reporting = CallReporting(SqlCallReports(engine), SqlCallUpkeep(engine, clock, 4))
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)

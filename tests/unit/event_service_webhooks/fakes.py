@@ -37,6 +37,7 @@ def lease(
         webhook_id=webhook_id,
         message_id=f"evt_{delivery_id}",
         message_type="call.event",
+        session_id="s1",
         body=b"{}",
         attempt=attempt,
         expires_at_us=expires_at_us,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from common.telemetry.sampling import TraceSampler
+from event_service.delivery_traces import DeliveryTraces
 from event_service.ports import LoggedEvent
 from event_service.subscriptions.consumer import Consumer, ConsumerRules, Outgoing, Sources
 from event_service.subscriptions.domain import (
@@ -19,6 +21,7 @@ from event_service.subscriptions.domain import (
 )
 from event_service.subscriptions.ports import ConsumerName, Renewal, TailBatch, TailRequest
 from tests.support.clock import FakeClock
+from tests.support.spans import CollectedSpans
 from tests.unit.event_service.builders import TENANT, event
 
 
@@ -28,6 +31,7 @@ class FakeTail:
 
     lengths: dict[int, int] = field(default_factory=dict)
     wanted: bool = True
+    traceparent: str = ""
 
     def head(self, partition_id: int) -> Place:
         return Place(self.lengths.get(partition_id, 0))
@@ -43,7 +47,9 @@ class FakeTail:
             Delivery(
                 request.partition_id,
                 Place(offset),
-                LoggedEvent(event("15", offset), request.partition_id, offset, 0, 1, 0, 0, False),
+                LoggedEvent(
+                    event("15", offset, traceparent=self.traceparent), request.partition_id, offset, 0, 1, 0, 0, False
+                ),
             )
             for offset in offsets
         ]
@@ -86,6 +92,7 @@ class Bench:
     tail: FakeTail
     leases: FakeLeases
     consumer: Consumer
+    spans: CollectedSpans
     sent: list[Outgoing] = field(default_factory=list)
 
     async def send(self, outgoing: Outgoing) -> None:
@@ -106,13 +113,13 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    clock, tail, leases = FakeClock(), FakeTail(), FakeLeases()
+    clock, tail, leases, spans = FakeClock(), FakeTail(), FakeLeases(), CollectedSpans()
     subscription = Subscription("id", TENANT, "s", SubscriptionFilter(), 0)
     consumer = Consumer(
         subscription,
         ConsumerName("id", "me"),
         10,
-        Sources(leases, tail, tail, clock),
+        Sources(leases, tail, tail, clock, DeliveryTraces(spans.tracer(clock), TraceSampler(1), clock)),
         ConsumerRules(lease_seconds=5, heartbeat_seconds=3, stall_seconds=60, age_seconds=50),
     )
-    return Bench(clock, tail, leases, consumer)
+    return Bench(clock, tail, leases, consumer, spans)

@@ -16,7 +16,10 @@ from common.errors import PermissionDeniedError, UnauthenticatedError
 from common.grpc_server import GrpcServerOptions, running_server
 from common.limits.rpc_limits import RpcLimiter, RpcLimits
 from common.limits.token_bucket import LocalRateLimiter
+from common.telemetry.sampling import TraceSampler
+from common.telemetry.tracing import Tracer
 from event_service.access import REQUIREMENTS
+from event_service.delivery_traces import DeliveryTraces
 from event_service.subscriptions.consumer import ConsumerRules, Sources
 from event_service.subscriptions.domain import HeldPlace, Place, Subscription, SubscriptionFilter, Tenure
 from event_service.subscriptions.hub import Hub
@@ -62,7 +65,8 @@ async def served() -> AsyncIterator[Served]:
 @asynccontextmanager
 async def _serving() -> AsyncIterator[Served]:
     served = Served()
-    sources = Sources(served.leases, served.tail, served.tail, served.clock)
+    traces = DeliveryTraces(Tracer(None, served.clock), TraceSampler(0), served.clock)
+    sources = Sources(served.leases, served.tail, served.tail, served.clock, traces)
     streams = DeliveryStreams(
         served.store,  # type: ignore[arg-type]
         served.hub,
