@@ -36,6 +36,8 @@ _ROWS_AT_ONCE = 1000
 CHUNK_TIMEOUT_SECONDS = 20.0
 ATOMIC_TIMEOUT_SECONDS = 60.0
 _NOT_STORED = "another row was refused, and all rows or none are stored"
+_OTHER_WAYS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material")
+_LOOK_UP_EACH_ROW = sa.select(*(sa.func.set_config(f"enable_{way}", "off", True) for way in _OTHER_WAYS))
 
 _Item = TypeVar("_Item")
 _Place = tuple[str, str]
@@ -81,8 +83,9 @@ class SqlBindingImporter:
     ) -> Sequence[ImportOutcome]:
         connection, tenant_id = transaction.connection, tenant.tenant_id
         if not self._is_sqlite:
-            # A plan that was made while the tables were small would go on reading all of them while they grow.
-            await connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            # A plan that was made while the tables were small would go on reading all of them while they grow: each
+            # row is to be looked up in an index.
+            await connection.execute(_LOOK_UP_EACH_ROW)
         wanted = [each for each in drafts if isinstance(each, ImportDraft)]
         numbers = sorted({each.binding.terms.access_number for each in wanted})
         await self._lock(connection, tenant_id, numbers)
