@@ -155,7 +155,9 @@ async def _lock_due(connection: AsyncConnection, webhook_id: str, room: int, now
         if len(rows) >= room:
             break
         query = (
-            select(_d.delivery_id, _d.message_id, _d.message_type, _d.attempts, _d.expires_at_us, _d.body)
+            select(
+                _d.delivery_id, _d.message_id, _d.message_type, _d.session_id, _d.attempts, _d.expires_at_us, _d.body
+            )
             .where(_d.webhook_id == webhook_id, _d.state == state, _d.due_at_us <= now_us)
             .order_by(_d.due_at_us, _d.delivery_id)
             .limit(room - len(rows))
