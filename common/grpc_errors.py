@@ -34,12 +34,17 @@ _CODES: dict[type[errors.AxbridgeError], grpc.StatusCode] = {
 _ERRORS = {code: kind for kind, code in _CODES.items()}
 
 
+def status_code_of(error: errors.AxbridgeError) -> grpc.StatusCode:
+    """The gRPC status that an error becomes."""
+    return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), grpc.StatusCode.INTERNAL)
+
+
 def to_status(error: errors.AxbridgeError) -> status_pb2.Status:
     """The rich status of an error: code, message and a google.rpc.ErrorInfo with its reason and metadata.
 
     Whatever the message quotes, no number leaves with it.
     """
-    code = next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), grpc.StatusCode.INTERNAL)
+    code = status_code_of(error)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
     packed = AnyMessage()
     packed.Pack(info)

@@ -5,19 +5,49 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import event
+from sqlalchemy import event, exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 BUSY_TIMEOUT_SECONDS = 5
 _RETRY_SECONDS = 0.02
 # By event loop and SQLite file.
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """The connections of an engine: in use, at most, and how often somebody waited for one in vain."""
+
+    in_use: int
+    limit: int
+    exhausted: int
+
+
+class _CountedPool(AsyncAdaptedQueuePool):
+    # By which SQLAlchemy names its logger.
+    __module__ = AsyncAdaptedQueuePool.__module__
+    exhausted = 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        try:
+            return super()._do_get()
+        except exc.TimeoutError:
+            self.exhausted += 1
+            raise
+
+
+def pool_state(engine: AsyncEngine) -> PoolState:
+    """How an engine of ours does for connections."""
+    pool = engine.sync_engine.pool
+    assert isinstance(pool, _CountedPool), "engines are opened here"
+    return PoolState(pool.checkedout(), pool.size(), pool.exhausted)
 
 
 def open_engine(
@@ -44,7 +74,7 @@ def open_engine(
     """
     url = make_url(database_url)
     options: dict[str, Any] = {
-        "poolclass": AsyncAdaptedQueuePool,
+        "poolclass": _CountedPool,
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": pool_timeout_seconds,

@@ -10,10 +10,16 @@ from common.errors import AxbridgeError
 from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.request_lines import RequestLines
+from common.rpc_report import RpcReport
 from common.settings_problems import settings_problem
+from common.telemetry.metrics import Metrics
+from common.telemetry.process_metrics import running_metrics
+from common.telemetry.resource import process_resource
 from common.telemetry.tracing import running_tracing
 from routing_service.access import REQUIREMENTS
 from routing_service.api import SERVICE_NAMES, made_servicers
+from routing_service.metrics import add_cache, add_call_memory, add_database
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.unmask_audit import SqlUnmaskAudit
 from routing_service.wiring import (
@@ -32,19 +38,27 @@ async def serve(settings: RoutingServiceSettings, open_cache: OpenCache = open_r
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
     stop = stop_requested()
     clock = SystemClock()
+    metrics = Metrics(process_resource(NAME), clock)
+    lines = RequestLines(settings.request_lines_per_second, clock.monotonic())
     async with (
         running_tracing(settings, NAME, clock) as tracer,
+        running_metrics(settings, metrics, lines, clock),
         opened_stores(settings, clock, open_cache) as stores,
         opened_call_memory(stores.database, clock) as memory,
         forgetting_requests(stores.database, clock),
     ):
-        add_servicers = made_servicers(settings, stores, memory, tracer, clock)
+        add_servicers = made_servicers(settings, stores, memory, tracer, clock, metrics)
+        add_cache(metrics, stores.stats, stores.breakers)
+        add_call_memory(metrics, memory)
+        add_database(metrics, {"read": stores.database.readers_state, "write": stores.database.writers_state})
         api = ServedApi(
             add_servicers,
             SERVICE_NAMES,
             REQUIREMENTS,
             {"database": stores.database.check},
             audit=SqlUnmaskAudit(stores.database, clock),
+            report=RpcReport(lines, clock),
+            metrics=metrics,
         )
         async with running_guarded_server(settings, settings.listen, settings.drain_seconds, api) as server:
             announce(NAME, server.address)

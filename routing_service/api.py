@@ -11,9 +11,11 @@ from axbridge.routing.v1.routing_service_pb2_grpc import add_RoutingServiceServi
 from axbridge.routing.v1.tenant_service_pb2_grpc import add_TenantServiceServicer_to_server
 
 from common.clock import Clock
+from common.telemetry.metrics import Metrics
 from common.telemetry.tracing import Tracer
 from routing_service.binding_ids import BindingIds
 from routing_service.call_memory import CallMemory
+from routing_service.metrics import add_routing
 from routing_service.service.audit import AuditService
 from routing_service.service.bindings import BindingService
 from routing_service.service.changes import ChangeService
@@ -41,14 +43,22 @@ SERVICE_NAMES = tuple(
 
 
 def made_servicers(
-    settings: RoutingServiceSettings, stores: Stores, memory: CallMemory | None, tracer: Tracer, clock: Clock
+    settings: RoutingServiceSettings,
+    stores: Stores,
+    memory: CallMemory | None,
+    tracer: Tracer,
+    clock: Clock,
+    metrics: Metrics | None = None,
 ) -> Callable[[grpc.aio.Server], None]:
     """A function that adds every servicer to a server."""
     limits = RoutingLimits(settings.max_batch_queries, settings.default_budget_seconds)
     ids = BindingIds(clock)
     pools = SqlNumberPoolStore(stores.database, clock, stores.writer)
+    deciding = RoutingService(stores.source, stores.history, clock, limits, memory)
+    if metrics is not None:
+        add_routing(metrics, deciding.stats)
     routing = RoutingServicer(
-        RoutingService(stores.source, stores.history, clock, limits, memory),
+        deciding,
         ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
         tracer,
     )

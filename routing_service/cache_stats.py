@@ -10,6 +10,8 @@ class CacheStats:
     # Keys that were asked for, by what came of them.
     hits: int = 0
     misses: int = 0
+    # Of the missed ones, those that their reader may fill.
+    leases: int = 0
     # Missed because a write to their scope was going on.
     fenced: int = 0
     # Missed because the cache did not answer in time or refused.

@@ -65,6 +65,11 @@ class CallMemory:
         self._wake = asyncio.Event()
         self.stats = CallMemoryStats()
 
+    @property
+    def waiting(self) -> int:
+        """How many calls are not stored yet."""
+        return len(self._waiting)
+
     async def recall(self, wanted: Collection[WantedRecollection]) -> Mapping[WantedRecollection, Recollection]:
         """What the store remembers, an entry for each. Raises UnavailableError."""
         if not wanted:

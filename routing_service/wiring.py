@@ -1,9 +1,9 @@
 """The stores of a routing service as its settings want them: which database, with or without a cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from common.clock import Clock
@@ -42,6 +42,11 @@ _FORGET_PAUSE_SECONDS = 0.1
 class Cache(RouteCache, CacheFence, Protocol):
     """Both sides of a cache."""
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it is not asked at the moment, since it did not answer."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -52,7 +57,8 @@ OpenCache = Callable[[RoutingServiceSettings, Clock, CacheStats], Cache]
 class Stores:
     """What the use cases work with.
 
-    `writer` is for further stores on the same database, `stats` for the metrics; `bell` rings after each write.
+    `writer` is for further stores on the same database, `stats` and `breakers` (by name: whether it is open) for the
+    metrics; `bell` rings after each write.
     """
 
     tenants: TenantStore
@@ -63,6 +69,7 @@ class Stores:
     writer: Writer
     stats: CacheStats
     bell: ChangeBell
+    breakers: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
 
 
 def open_redis_cache(settings: RoutingServiceSettings, clock: Clock, stats: CacheStats) -> RedisCache:
@@ -101,6 +108,7 @@ async def opened_stores(
         closing.push_async_callback(database.close)
         writer: Writer = UncachedWriter(database)
         answering: CandidateSource = source
+        breakers: dict[str, Callable[[], bool]] = {}
         if settings.redis_url:
             cache = open_cache(settings, clock, stats)
             closing.push_async_callback(cache.close)
@@ -112,6 +120,7 @@ async def opened_stores(
             auditor.start_sampling(settings.cache_audits_per_second)
             answering = cached = CachedCandidateSource(source, cache, auditor, _caching_limits(settings), stats)
             closing.push_async_callback(cached.close)
+            breakers = {"redis": lambda: cache.is_left_alone, "store": lambda: cached.breaker.is_open}
             closing.push_async_callback(settlement.close)
             await closing.enter_async_context(_running(settlement.run(), auditor.run()))
             closing.push_async_callback(fenced.close)
@@ -126,6 +135,7 @@ async def opened_stores(
             writer,
             stats,
             bell,
+            breakers,
         )
 
 

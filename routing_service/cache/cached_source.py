@@ -56,7 +56,7 @@ class CachedCandidateSource:
         self._refresh_below_us = int(limits.ttl_seconds * 500_000)
         self._filling: set[asyncio.Task[None]] = set()
         breaker = Breaker("store", self._probe)
-        self._breaker = breaker
+        self.breaker = breaker
         self._tenants = GroupLoader(self._load_tenants, self._fill_tenants, limits.loads, breaker, stats)
         self._candidates = GroupLoader(source.candidates, self._fill_candidates, limits.loads, breaker, stats)
 
@@ -108,7 +108,7 @@ class CachedCandidateSource:
 
     async def close(self) -> None:
         """Wait for loads and fills that are going on."""
-        await self._breaker.close()
+        await self.breaker.close()
         await self._tenants.close()
         await self._candidates.close()
         if self._filling:

@@ -81,6 +81,11 @@ class RedisCache:
         self._running: set[asyncio.Task[Any]] = set()
         self.breaker = Breaker("redis", self._probe)
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether Redis is not asked at the moment, since it did not answer."""
+        return self.breaker.is_open
+
     async def look_up(self, keys: Sequence[CacheKey]) -> Sequence[CacheAnswer]:
         if not keys:
             return []
@@ -175,6 +180,7 @@ class RedisCache:
             return _NOTHING
         if value is None:
             stats.misses += 1
+            stats.leases += 1
             return CacheAnswer(None, lease)
         header, _, document = value.partition(b"\n")
         fields = header.split(b" ")
@@ -193,6 +199,7 @@ class RedisCache:
         else:
             stats.hits += 1
             return CacheAnswer(document, lease, int(fields[1]) - now_us)
+        stats.leases += 1
         return CacheAnswer(None, lease)
 
     async def _new_epochs(self, scopes: Sequence[CacheScope]) -> dict[CacheScope, bytes | None]:

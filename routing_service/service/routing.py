@@ -34,6 +34,7 @@ from routing_service.domain.tenant import Tenant
 from routing_service.not_found import no_such_tenant
 from routing_service.ports import BindingHistory, CandidateSource, ReadError
 from routing_service.resolver import Trace, resolve
+from routing_service.routing_stats import RoutingStats
 from routing_service.tenant_rules import is_tenant_id
 
 _log = get_logger(__name__)
@@ -106,6 +107,7 @@ class RoutingService:
         self._clock = clock
         self._limits = limits if limits is not None else RoutingLimits()
         self._last_regions: dict[str, str] = {}
+        self.stats = RoutingStats()
 
     async def resolve_batch(
         self, incoming: Sequence[IncomingQuery], time_left_seconds: float | None
@@ -125,10 +127,12 @@ class RoutingService:
         batch = await self._read(incoming, max(budgets))
         spent = self._clock.monotonic() - started
         now = self._clock.now()
-        return [
+        answers = [
             _TIMED_OUT if spent > budget else self._answer(each, place, batch, now)
             for place, (each, budget) in enumerate(zip(incoming, budgets, strict=True))
         ]
+        self.stats.note(answers, self._clock.monotonic() - started)
+        return answers
 
     async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
         """What `resolve_batch` answers, with every rule that was considered, now or at another time.

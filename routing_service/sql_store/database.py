@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.errors import AbortedError, AxbridgeError, UnavailableError
 from common.logs import get_logger
-from common.sql import begin_write, open_engine
+from common.sql import PoolState, begin_write, open_engine, pool_state
 
 _log = get_logger(__name__)
 _Result = TypeVar("_Result")
@@ -64,6 +64,14 @@ class Database:
     def system(self) -> str:
         """Which database it is, as OpenTelemetry calls it."""
         return "sqlite" if self.is_sqlite else "postgresql"
+
+    def readers_state(self) -> PoolState:
+        """The connections that read."""
+        return pool_state(self._readers)
+
+    def writers_state(self) -> PoolState:
+        """The connections that write."""
+        return pool_state(self._writers)
 
     @property
     def writers(self) -> AsyncEngine:
