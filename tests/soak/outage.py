@@ -171,7 +171,7 @@ def verdict(phases: dict[str, Phase]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each fault lasts")
-    parser.add_argument("--rate", type=float, default=1000.0, help="queries per second")
+    parser.add_argument("--rate", type=float, default=300.0, help="queries per second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         wrong = verdict(asyncio.run(carry_out(options.seconds, options.rate, Path(directory))))
