@@ -16,12 +16,16 @@ READY_POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """Where the services listen (HOST:PORT, port 0 for a free one) and where they keep their data."""
+    """Where the services listen (HOST:PORT, port 0 for a free one) and where they keep their data.
+
+    `workers` gateway processes serve the platform; None: as many as AXBRIDGE_GATEWAY_WORKERS says.
+    """
 
     http: str
     routing: str
     events: str
     data_dir: Path
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ def gateway_spec(options: StackOptions, routing: str, events: str) -> ServiceSpe
         "AXBRIDGE_GATEWAY_ROUTING_TARGET": routing,
         "AXBRIDGE_GATEWAY_EVENTS_TARGET": events,
     }
+    if options.workers is not None:
+        environment["AXBRIDGE_GATEWAY_WORKERS"] = str(options.workers)
     return _spec("gateway", environment)
 
 

@@ -36,6 +36,10 @@ def up(
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where data is kept; else the user's data folder.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, metavar="N", help="Gateway processes; else AXBRIDGE_GATEWAY_WORKERS, or one."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as one line of JSON.")] = False,
 ) -> None:
     """Run the three services until Ctrl-C. Port 0 takes a free port.
@@ -51,7 +55,7 @@ def up(
         raise AxbridgeError(
             f"can't keep data in {folder}: {error.strerror}; name another folder with --data-dir"
         ) from error
-    asyncio.run(_run(StackOptions(http, routing, events, folder), as_json=as_json))
+    asyncio.run(_run(StackOptions(http, routing, events, folder, workers), as_json=as_json))
 
 
 def _check_free(option: str, address: str) -> None:

@@ -1,8 +1,10 @@
 """`python -m gateway`: wiring only."""
 
+import argparse
 import asyncio
+import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,16 +38,21 @@ from gateway.settings import GatewaySettings
 from gateway.tenants import DirectoryLimits, TenantDirectory
 from gateway.tracked_tasks import TrackedTasks
 from gateway.wiring import running_guards
+from gateway.workers import PoolOptions, WorkerPool, end_with_parent, inherited_socket, listening_socket
 
 NAME = "gateway"
 _RECORD_TIMEOUT_SECONDS = 5.0
 _LAST_FLUSH_SECONDS = 2.0
+_GRACE_SECONDS = 3.0
 
 _log = get_logger(__name__)
 
 
-async def serve(settings: GatewaySettings) -> int:
-    """Serve until SIGTERM or SIGINT, then drain: not ready, no new connections, requests, batches, records."""
+async def serve(settings: GatewaySettings, listener: socket.socket | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, then drain: not ready, no new connections, requests, batches, records.
+
+    With a `listener` that is listened on, in place of the address of the settings.
+    """
     stop = stop_requested()
     clock = SystemClock()
     security = settings.channel_security
@@ -101,6 +108,7 @@ async def serve(settings: GatewaySettings) -> int:
             settings.max_connections,
             settings.lame_duck_seconds,
             guards.tls,
+            listener,
         )
         async with _running(stop, *background):
             async with running_http(build_app(calls, HealthHandler(readiness)), options, metrics) as address:
@@ -117,6 +125,21 @@ async def serve(settings: GatewaySettings) -> int:
         await directory.close()
         await decisions.close(_LAST_FLUSH_SECONDS)
     return 0
+
+
+async def serve_by_workers(settings: GatewaySettings) -> int:
+    """Have worker processes serve until SIGTERM or SIGINT, then end them. Returns the exit code."""
+    stop = stop_requested()
+    # What a worker takes to end by itself, and something for the end of its process.
+    grace_seconds = settings.lame_duck_seconds + settings.drain_seconds + _LAST_FLUSH_SECONDS + _GRACE_SECONDS
+    options = PoolOptions(settings.workers, settings.listen, settings.metrics_listen, grace_seconds)
+    pool = WorkerPool(options, listening_socket(settings.listen), SystemClock())
+
+    def started() -> None:
+        announce(NAME, pool.address)
+        _log.info("listening", address=pool.address, workers=settings.workers)
+
+    return await pool.run(stop, started)
 
 
 def _limits(settings: GatewaySettings, attempt_seconds: float) -> CoalescerLimits:
@@ -146,17 +169,25 @@ async def _running(stop: asyncio.Event, *background: Coroutine[Any, Any, None]) 
             raise end
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the settings and run. Returns the exit code: 2 for settings that are wrong, 1 when it can't start."""
+    parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description="The rest are environment variables.")
+    parser.add_argument("--workers", type=int, help="processes that serve the port; else AXBRIDGE_GATEWAY_WORKERS")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     try:
-        settings = GatewaySettings()
+        settings = GatewaySettings(**given)
     except ValidationError as error:
         problem = settings_problem(error, "AXBRIDGE_GATEWAY_")
         print(f"{NAME}: can't start: {problem}", file=sys.stderr)  # noqa: T201 - logging is one of the settings
         return 2
     configure_logging(NAME, level=settings.log_level, log_format=settings.log_format)
     try:
-        return run(lambda: serve(settings))
+        listener = inherited_socket()
+        if listener is not None:
+            end_with_parent()
+        elif settings.workers > 1:
+            return run(lambda: serve_by_workers(settings))
+        return run(lambda: serve(settings, listener))
     except (AxbridgeError, OSError) as error:
         _log.error("can't start", detail=str(error))
         return 1

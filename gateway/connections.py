@@ -7,6 +7,7 @@ connections whose next request has begun to arrive, and the new ones, stand in a
 
 import asyncio
 import resource
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -162,26 +163,27 @@ class WatchedHandler(web.RequestHandler):
 
 
 class WatchedSite(web.BaseSite):
-    """Listens on a TCP port with watched connections."""
+    """Listens on a TCP port, or a socket that listens already, with watched connections."""
 
-    __slots__ = ("_connections", "_host", "_options", "_port")
+    __slots__ = ("_connections", "_options", "_place")
 
     def __init__(
         self,
         runner: web.AppRunner,
-        address: tuple[str, int],
+        place: tuple[str, int] | socket.socket,
         connections: Connections,
         options: dict[str, Any],
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(runner, ssl_context=tls, backlog=1024)
-        self._host, self._port = address
+        self._place = place
         self._connections = connections
         self._options = options
 
     @property
     def name(self) -> str:
-        return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
+        host, port = self._place[:2] if isinstance(self._place, tuple) else self._place.getsockname()[:2]
+        return f"{'https' if self._ssl_context else 'http'}://{host}:{port}"
 
     async def start(self) -> None:
         await super().start()
@@ -192,11 +194,12 @@ class WatchedSite(web.BaseSite):
         def connect() -> WatchedHandler:
             return WatchedHandler(server, self._connections, loop=loop, **self._options)
 
-        self._server = await loop.create_server(
-            connect,
-            self._host,
-            self._port,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if self._ssl_context else None,
-        )
+        options: dict[str, Any] = {
+            "ssl": self._ssl_context,
+            "backlog": self._backlog,
+            "ssl_handshake_timeout": TLS_HANDSHAKE_SECONDS if self._ssl_context else None,
+        }
+        if isinstance(self._place, tuple):
+            self._server = await loop.create_server(connect, *self._place, **options)
+        else:
+            self._server = await loop.create_server(connect, sock=self._place, **options)

@@ -1,6 +1,7 @@
 """The HTTP server: routes, limits of its connections, start and end."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +37,8 @@ class HttpOptions:
     max_connections: int = 10_000
     lame_duck_seconds: float = 1.0
     tls: ssl.SSLContext | None = None
+    # What is listened on already, in place of `listen`.
+    listener: socket.socket | None = None
 
     @property
     def connection_options(self) -> dict[str, Any]:
@@ -129,8 +132,8 @@ async def running_http(
         metrics.observe(names.CONNECTIONS_CUT, lambda: {("slow",): connections.cut, ("full",): connections.refused})
     sweeping = asyncio.create_task(connections.keep_sweeping())
     try:
-        address = (host.strip("[]"), int(port))
-        await WatchedSite(runner, address, connections, options.connection_options, options.tls).start()
+        place = options.listener or (host.strip("[]"), int(port))
+        await WatchedSite(runner, place, connections, options.connection_options, options.tls).start()
         yield f"{host}:{runner.addresses[0][1]}"
         draining.is_on = True
         await _everybody_left(connections, options.lame_duck_seconds)

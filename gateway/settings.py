@@ -29,6 +29,13 @@ class GatewaySettings(SamplingSettings):
     listen: str = Field(
         default="127.0.0.1:8080", description="HOST:PORT that HTTP is served on; port 0 takes a free one."
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that serve that port; limits, connections and buffers are each one's own. Those behind "
+        "the first have the ports behind its AXBRIDGE_GATEWAY_METRICS_LISTEN for their metrics.",
+    )
     routing_target: str = Field(
         default="127.0.0.1:50051",
         description="The routing service: HOST:PORT, or dns:///HOST:PORT to spread over all its addresses.",

@@ -217,3 +217,8 @@ async def test_a_stack_whose_part_fails_is_stopped_as_a_whole(
             pytest.fail("it never was up")
     assert ("routing", "gone") in lines.written
     assert ("events", "gone") in lines.written
+
+
+def test_gateway_processes_are_asked_for_only_when_somebody_wants_them(tmp_path: Path) -> None:
+    options = StackOptions("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", tmp_path, workers=3)
+    assert gateway_spec(options, "r", "e").environment["AXBRIDGE_GATEWAY_WORKERS"] == "3"
