@@ -14,7 +14,7 @@ from axbridge.routing.v1.decision_pb2 import RouteDecision
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceStub
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.support.stack import TENANT, A, B
+from tests.support.stack import ACCESS, TENANT, A, B
 
 CALL_SECONDS = 10.0
 _OTHER = "13700002222"
@@ -111,7 +111,7 @@ def binding_of(kind: "binding_pb2.BindingKind", access_number: str) -> binding_p
     if kind in (binding_pb2.BINDING_KIND_AXB, binding_pb2.BINDING_KIND_AXYB):
         binding.a_number, binding.b_number = A, B
     if kind == binding_pb2.BINDING_KIND_AXYB:
-        binding.y_number = "02566009999"
+        binding.y_number = ACCESS
     if kind in (binding_pb2.BINDING_KIND_AX, binding_pb2.BINDING_KIND_AXE):
         binding.a_number = B
     if kind == binding_pb2.BINDING_KIND_AXE:

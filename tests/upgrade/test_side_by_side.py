@@ -38,9 +38,11 @@ async def under_load(replicas: Replicas, outcome: Outcome) -> AsyncIterator[None
         await asyncio.sleep(READY_SECONDS)
         platform = Platform(balancer.address, outcome, RATE)
         sending = asyncio.create_task(platform.run())
-        yield
-        platform.done.set()
-        await sending
+        try:
+            yield
+        finally:
+            platform.done.set()
+            await sending
     await asyncio.to_thread(count_stored, replicas, outcome)
 
 

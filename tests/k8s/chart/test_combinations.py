@@ -31,6 +31,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "redis.enabled": (False, True),
     "tls.enabled": (False, True),
     "tls.certManager.enabled": (False, True),
+    "tls.clientCertificates": (False, True),
     "credentials.existingSecret": ("", "callers"),
     "gateway.accessSecret": ("", "senders"),
     "serviceMonitor.enabled": (False, True),
@@ -63,12 +64,17 @@ def text_with_includes(text: str, seen: frozenset[str] = frozenset()) -> str:
 
 def switches_of(template: str) -> list[str]:
     """The switches that a template reads, by itself or through what it includes."""
-    text = text_with_includes((CHART / "templates" / template).read_text(encoding="utf-8"))
-    return [
-        switch
-        for switch in SWITCHES
-        if re.search(rf"\.Values\.{switch.partition('.')[0]}\b|\$values\.{switch.partition('.')[2]}\b", text)
-    ]
+    lines = (CHART / "templates" / template).read_text(encoding="utf-8").splitlines()
+    # A checksum is of something that is rendered, in every combination, in a place of its own.
+    text = text_with_includes("\n".join(line for line in lines if "| sha256sum" not in line))
+    return [switch for switch in SWITCHES if _reads(text, switch)]
+
+
+def _reads(text: str, switch: str) -> bool:
+    group, _, rest = switch.partition(".")
+    # By its path, or together with the rest of its group.
+    whole = rf"(with|range|:=) [^}}]*\.Values\.{group}[ }}\n]"
+    return re.search(rf"\.Values\.{switch}\b|\$values\.{rest}\b|{whole}", text) is not None
 
 
 def wanted_parts() -> Iterator[dict[str, Any]]:

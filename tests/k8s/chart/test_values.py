@@ -204,6 +204,7 @@ def test_a_wrong_value_is_refused_by_its_name(helm: str, values: dict[str, Any],
         ({"redis": {"existingSecret": ""}}, "redis.existingSecret, or redis.url, is needed"),
         ({"tls": {"certManager": {"enabled": False}}}, "tls.secrets."),
         ({"serviceAccount": {"create": False}}, "serviceAccount.existingName is needed"),
+        ({"tls": {"clientCertificates": False}, "gateway": {"apiKeySecret": ""}}, "gateway.apiKeySecret is needed"),
         (
             {
                 "devDatabases": {"enabled": True, "password": ""},

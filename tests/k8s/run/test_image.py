@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.k8s.support.programs import BASE_IMAGE, IMAGE, ROOT, ProgramFailedError, podman
+from tests.k8s.support.programs import BASE_IMAGE, IMAGE, ROOT, ProgramFailedError, output_of, podman
 
 MEGABYTE = 1_000_000
+BUILD = ROOT / "tools" / "k8s" / "build_image.sh"
 LOCKED_DOWN = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
 
 
@@ -25,6 +26,20 @@ def test_it_adds_less_than_150_megabytes_to_its_base() -> None:
     added = inspected(IMAGE)["Size"] - inspected(BASE_IMAGE)["Size"]
     print(f"the image is {added / MEGABYTE:.0f} MB over its base")
     assert 0 < added < 150 * MEGABYTE
+
+
+@pytest.mark.timeout(600)
+def test_the_same_commit_gives_the_same_image_again() -> None:
+    # A layer's digest covers its files: contents, names, owners, modes and times.
+    built = inspected(IMAGE)
+    again = "localhost/axbridge:built-again"
+    output_of(BUILD, again, "--no-cache", timeout_seconds=580)
+    try:
+        repeated = inspected(again)
+        assert repeated["RootFS"]["Layers"] == built["RootFS"]["Layers"]
+        assert repeated["Config"] == built["Config"]
+    finally:
+        podman("rmi", again)
 
 
 def test_it_says_what_it_is_and_runs_as_nobody_in_particular() -> None:

@@ -6,9 +6,11 @@ the endpoints, its preStop hook, SIGTERM, and SIGKILL when its grace period is o
 """
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,6 +44,8 @@ class Cluster:
         self._pods: dict[str, PodPlan] = {}
         self._started: dict[str, int] = {}
         self._addresses: dict[str, ServiceAddress] = {}
+        # How long each pod that was ended took from SIGTERM to its end.
+        self.stop_seconds: dict[str, float] = {}
         self._exits = ExitStack()
         self._objects = Objects({}, {})
         self.apply(manifests)
@@ -78,8 +82,9 @@ class Cluster:
 
     def __exit__(self, *_error: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._exits.close()
-        for name in list(self._pods):
-            self._remove(name)
+        # All at once: what they hold is of no interest any more.
+        podman("pod", "rm", "--force", "--ignore", "--time", "0", *self._pods)
+        self._pods.clear()
         podman("network", "rm", "--force", self._name)
 
     def pods_of(self, deployment: str) -> list[PodPlan]:
@@ -138,8 +143,10 @@ class Cluster:
         if hook:
             podman("exec", pod.container_name, *hook["command"])
         left = max(1, int(pod.grace_seconds - (time.monotonic() - began)))
+        signalled = datetime.now(UTC)
         podman("stop", "--time", str(left), pod.container_name, timeout_seconds=left + 60)
         state, log = self.state(pod), self.log(pod)
+        self.stop_seconds[pod.name] = (_moment(state["FinishedAt"]) - signalled).total_seconds()
         self._remove(pod.name)
         if state["ExitCode"] != 0:
             raise PodFailedError(f"{pod.name} ended with {state['ExitCode']} instead of 0:\n{log}")
@@ -173,13 +180,6 @@ class Cluster:
 
     def log(self, pod: PodPlan) -> str:
         return logs_of(pod.container_name)
-
-    def psql(self, postgres: PodPlan, database: str, statement: str) -> str:
-        """What a statement in the dev PostgreSQL answers, unadorned."""
-        command = ("psql", "--host=/tmp", "--username=axbridge", f"--dbname={database}", "--no-psqlrc")
-        password = self._objects.secret_value("axbridge-postgres", "password")
-        words = ("exec", "--env", f"PGPASSWORD={password}", postgres.container_name, *command)
-        return podman(*words, "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--command={statement}")
 
     def received_bytes(self, pod: PodPlan) -> int:
         """What came in over the pod's network so far."""
@@ -218,6 +218,11 @@ class Cluster:
     def _service_port(self, service: str, pod: PodPlan) -> int:
         (port, *_) = self._services[service]["spec"]["ports"]
         return pod.local_port(port["targetPort"])
+
+
+def _moment(text: str) -> datetime:
+    """A time as podman writes it, with nanoseconds."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
 
 
 def _put_pods_first() -> None:

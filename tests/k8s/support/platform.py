@@ -80,6 +80,59 @@ class Simulation:
         return report
 
 
+class Followers:
+    """Internal systems that follow along while the context is open: all events, and all changes of bindings.
+
+    They are the command line's, in processes of their own, and have to get over every cut by themselves.
+    """
+
+    def __init__(self, routing: str, events: str, directory: Path) -> None:
+        self._commands = {
+            directory / "events.followed": ("tail", "--tenant", TENANT, "--json"),
+            directory / "bindings.followed": ("bindings", "watch", "--tenant", TENANT, "--json"),
+        }
+        self._env = {**os.environ, "AXBRIDGE_ROUTING_TARGET": routing, "AXBRIDGE_EVENTS_TARGET": events}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        for path, words in self._commands.items():
+            command = [sys.executable, "-m", "cli.main", *words]
+            with path.open("wb") as output:
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, cwd=ROOT, env=self._env)
+            self._processes.append(process)
+        return self
+
+    def __exit__(self, *_error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(END_SECONDS)
+
+    @property
+    def are_following(self) -> bool:
+        return all(process.poll() is None for process in self._processes)
+
+    def events(self) -> set[tuple[str, str]]:
+        """The call and number of each event that was seen."""
+        stored = [each["event"]["event"] for each in self._lines(0)]
+        return {(event["session_id"], event["seq"]) for event in stored}
+
+    def changes(self) -> list[int]:
+        """The positions of the changes that were seen."""
+        return [int(each["position"]) for each in self._lines(1)]
+
+    def _lines(self, number: int) -> list[Any]:
+        text = list(self._commands)[number].read_text(encoding="utf-8")
+        # What is being written has no end yet.
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def acknowledged_events(ack_file: Path) -> set[tuple[str, str]]:
+    """The call and number of each event that a simulation was told is stored."""
+    lines = ack_file.read_text(encoding="utf-8").splitlines()
+    return {(event["sid"], event["seq"]) for event in map(json.loads, lines)}
+
+
 def lost_events(ack_file: Path, events: str) -> tuple[int, list[str]]:
     """How many events were acknowledged, and the calls of which one is not in the log exactly once."""
     acknowledged: dict[str, Counter[str]] = {}
