@@ -47,7 +47,11 @@
 {{- if .root.Values.tls.enabled }}
 {{ $prefix }}TLS_CERT_FILE: /etc/axbridge/tls/tls.crt
 {{ $prefix }}TLS_KEY_FILE: /etc/axbridge/tls/tls.key
+{{- if or (eq .component "gateway") .root.Values.tls.clientCertificates }}
 {{ $prefix }}TLS_CA_FILE: /etc/axbridge/tls/ca.crt
+{{- else if not .root.Values.gateway.apiKeySecret }}
+{{- fail "gateway.apiKeySecret is needed when tls.clientCertificates is false: by what else are the gateways known" }}
+{{- end }}
 {{- end }}
 {{- range $name, $value := $values.settings }}
 {{ $prefix }}{{ upper $name }}: {{ include "axbridge.setting" $value | quote }}
