@@ -25,6 +25,8 @@ MAX_LINKS = 128
 _LEAST_NUMBER = 1_000_000
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Digits as people write numbers: with blanks, dashes and brackets between them.
+_LOOSE_NUMBER = re.compile(r"\d(?:[ ().\-]{1,2}\d|\d){6,}")
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 # Tags of the fields of an OTLP span: start and end (7 and 8, fixed64), flags (16, fixed32).
 _TIMES = struct.Struct("<BQBQ")
@@ -133,6 +135,8 @@ def _allowed_text(content: Content, text: str) -> str:
         # However it was written: blanks and dashes must not hide that it is one.
         digits = "".join(letter for letter in text if letter.isdecimal())
         return mask_number(digits[:32])
+    if content is Content.TEXT:
+        text = _LOOSE_NUMBER.sub(lambda run: mask_number("".join(filter(str.isdecimal, run.group()))), text)
     # Masked before it is cut: half a number may be too short to be taken for one.
     return mask_text(text)[:MAX_TEXT_CHARACTERS]
 
