@@ -103,8 +103,8 @@ def test_every_pod_is_replaced_under_load(cluster: Cluster, tmp_path: Path) -> N
     ended = sorted(cluster.stop_seconds[name] for name in old)
     assert ended[len(ended) // 2] < 8, ended
     print(
-        f"{len(new)} pods replaced one after the other under {report['calls']} calls: 0 failed, {count} events kept and "
-        f"followed; from SIGTERM to the end {ended[0]:.1f} to {ended[-1]:.1f} s"
+        f"{len(new)} pods replaced one after the other under {report['calls']} calls: 0 failed, {count} events kept "
+        f"and followed; from SIGTERM to the end {ended[0]:.1f} to {ended[-1]:.1f} s"
     )
 
 
