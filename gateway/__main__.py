@@ -25,7 +25,7 @@ from common.telemetry.tracing import running_tracing
 from gateway.batch_metrics import BatchMetrics
 from gateway.call_traces import CallTraces
 from gateway.coalescer import CoalescerLimits
-from gateway.decisions import DecisionBuffer, DecisionLimits
+from gateway.decisions import DecisionBuffer, DecisionLimits, NoDecisions
 from gateway.event_client import DecisionClient, EventClient, QuarantineClient
 from gateway.handlers import CallHandler, HealthHandler
 from gateway.http import HttpOptions, build_app, running_http
@@ -74,6 +74,7 @@ async def serve(settings: GatewaySettings, listener: socket.socket | None = None
             DecisionClient(events, _RECORD_TIMEOUT_SECONDS, clock),
             DecisionLimits(capacity=settings.max_buffered_decisions),
         )
+        sink = decisions if settings.record_decisions else NoDecisions()
         batches = BatchMetrics()
         resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), tracer, clock, batches)
         publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), tracer, clock, batches)
@@ -85,7 +86,7 @@ async def serve(settings: GatewaySettings, listener: socket.socket | None = None
         report = RequestReport(labels, lines, clock)
         taking = EventService(publisher, directory, QuarantineClient(events), event_options, clock)
         calls = CallHandler(
-            QueryService(resolver, directory, decisions, query_options, clock), taking, guards.entrance, tasks, report
+            QueryService(resolver, directory, sink, query_options, clock), taking, guards.entrance, tasks, report
         )
         routing_backend = Backend("routing_service", health_check(routing))
         events_backend = Backend("event_service", health_check(events))

@@ -109,3 +109,10 @@ class DecisionBuffer:
         kept = batch[max(0, len(batch) - room) :]
         self.dropped += len(batch) - len(kept)
         self._waiting.extendleft(reversed(kept))
+
+
+class NoDecisions:
+    """A port of `gateway.ports.DecisionSink` for those who want no records of queries."""
+
+    def add(self, answered: AnsweredQuery) -> None:
+        """Forget it."""

@@ -138,6 +138,10 @@ class GatewaySettings(SamplingSettings):
     tenant_timeout_seconds: float = Field(
         default=1.0, gt=0, description="How long reading an enterprise may take; its event is then taken unverified."
     )
+    record_decisions: bool = Field(
+        default=True,
+        description="Put answered queries into the call records; without them a record has its events only.",
+    )
     max_buffered_decisions: int = Field(
         default=20_000,
         ge=1,
