@@ -20,14 +20,22 @@ from common.errors import AxbridgeError
 from common.guarded_server import ServedApi, running_guarded_server
 from common.lifecycle import announce, run, stop_requested
 from common.logs import configure_logging, get_logger
+from common.request_lines import RequestLines
+from common.rpc_report import RpcReport
 from common.settings_problems import make_data_directory
-from common.sql import open_engine
+from common.sql import open_engine, pool_state
+from common.sql_metrics import add_database
+from common.telemetry.metrics import Metrics
+from common.telemetry.process_metrics import running_metrics
+from common.telemetry.resource import process_resource
 from common.telemetry.tracing import running_tracing
 from event_service.access import REQUIREMENTS
 from event_service.call_closer import CallCloser
+from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.durability import DurabilityWatch, DurableLog, check_answers, check_durability
 from event_service.group_commit import GroupCommitter, GroupLimits
+from event_service.metrics import add_deliveries, add_log
 from event_service.migrate import check_schema, migrate
 from event_service.ports import Patience
 from event_service.privacy.audit import AuditService
@@ -56,6 +64,7 @@ from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
 from event_service.webhooks.sql_schema import webhook_cursors
 
 MEBIBYTE = 1024 * 1024
+_QUEUE_WATCH_SECONDS = 15.0
 
 
 async def serve(settings: EventServiceSettings) -> int:
@@ -64,18 +73,27 @@ async def serve(settings: EventServiceSettings) -> int:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         tracer = await stack.enter_async_context(running_tracing(settings, "event_service", clock))
+        metrics = Metrics(process_resource("event_service"), clock)
+        lines = RequestLines(settings.request_lines_per_second, clock.monotonic())
+        await stack.enter_async_context(running_metrics(settings, metrics, lines, clock))
         traces = DeliveryTraces(tracer, settings.sampler, clock)
+        stats = DeliveryStats(clock)
         engine = await stack.enter_async_context(_database(settings))
         partition_count = await create_partitions(engine, settings.partition_count)
         if partition_count != settings.partition_count:
             log.warning("the log keeps its partitions", partitions=partition_count, wanted=settings.partition_count)
         subscriptions = await stack.enter_async_context(
             running_subscriptions(
-                settings, settings.effective_database_url, settings.max_connection_age_seconds, traces, clock
+                settings, settings.effective_database_url, settings.max_connection_age_seconds, traces, stats, clock
             )
         )
         surroundings = WebhookSurroundings(
-            settings.effective_database_url, partition_count, settings.drain_seconds, traces
+            settings.effective_database_url,
+            partition_count,
+            settings.drain_seconds,
+            traces,
+            stats,
+            _QUEUE_WATCH_SECONDS if settings.are_metrics_read else 0,
         )
         webhooks = await stack.enter_async_context(running_webhooks(settings, surroundings, clock))
 
@@ -84,8 +102,9 @@ async def serve(settings: EventServiceSettings) -> int:
             webhooks.wake()
 
         durability = DurabilityWatch(engine)
+        event_log = SqlEventLog(engine, clock, partition_count)
         committer = GroupCommitter(
-            AnnouncedLog(DurableLog(SqlEventLog(engine, clock, partition_count), durability), announce_commit),
+            AnnouncedLog(DurableLog(event_log, durability), announce_commit),
             GroupLimits(
                 max_queued_items=settings.max_queued_events,
                 max_queued_bytes=settings.max_queued_mebibytes * MEBIBYTE,
@@ -97,7 +116,9 @@ async def serve(settings: EventServiceSettings) -> int:
             engine,
             QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
         )
-        events = EventServicer(EventIntake(committer, clock), QuarantineDesk(quarantine, clock), tracer)
+        events = EventServicer(
+            EventIntake(committer, clock, committer.stats), QuarantineDesk(quarantine, clock), tracer
+        )
         upkeep = SqlCallUpkeep(engine, clock, partition_count)
         reporting = CallReporting(SqlCallReports(engine), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
@@ -125,6 +146,10 @@ async def serve(settings: EventServiceSettings) -> int:
             webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks.servicer, server)
             subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions.servicer, server)
 
+        add_log(metrics, committer.stats, committer, event_log.known_calls)
+        add_deliveries(metrics, stats, subscriptions.hub, webhooks, clock)
+        pools = {"log": lambda: pool_state(engine), "subscriptions": subscriptions.pool, "webhooks": webhooks.pool}
+        add_database(metrics, pools)
         await stack.enter_async_context(committer.running())
         service_names = (*SERVICE_NAMES, WEBHOOK_SERVICE_NAME, SUBSCRIPTION_SERVICE_NAME, PRIVACY_SERVICE_NAME)
         api = ServedApi(
@@ -134,6 +159,8 @@ async def serve(settings: EventServiceSettings) -> int:
             dependencies={"database": lambda: check_answers(engine)},
             vital={"durability": durability.look},
             audit=audit,
+            report=RpcReport(lines, clock),
+            metrics=metrics,
         )
         serving = running_guarded_server(settings, settings.listen, settings.drain_seconds, api)
         server = await stack.enter_async_context(serving)

@@ -14,6 +14,7 @@ from common.errors import AxbridgeError, InvalidArgumentError, ResourceExhausted
 from common.logs import get_logger
 from common.telemetry import names
 from common.telemetry.tracing import Scope, batch_of, current_scope, timed
+from event_service.append_stats import FAILED, STORED, AppendStats
 from event_service.domain import CallEvent, LoggedDecision
 from event_service.ports import EventLog, EventOutcome, EventStatus
 
@@ -40,6 +41,7 @@ class _Request:
     size_bytes: int
     # None: none of its messages is traced.
     scope: Scope | None
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     outcomes: asyncio.Future[Sequence[EventOutcome]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -62,6 +64,22 @@ class GroupCommitter:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._accepting = False
+        self.stats = AppendStats()
+
+    @property
+    def queued_items(self) -> int:
+        """How many events and decisions wait."""
+        return self._queued_items
+
+    @property
+    def queued_bytes(self) -> int:
+        """What they take in memory, about."""
+        return self._queued_bytes
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the first one of them waits; 0: none does."""
+        return asyncio.get_running_loop().time() - self._queue[0].since if self._queue else 0.0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -92,12 +110,19 @@ class GroupCommitter:
             self._queued_items + request.items > self._limits.max_queued_items // share
             or self._queued_bytes + request.size_bytes > self._limits.max_queued_bytes // share
         ):
+            self.stats.refused += 1
             raise ResourceExhaustedError("too many events wait to be written", reason="EVENT_QUEUE_FULL")
         self._queue.append(request)
         self._queued_items += request.items
         self._queued_bytes += request.size_bytes
         self._wake.set()
-        return await request.outcomes
+        outcome = FAILED
+        try:
+            outcomes = await request.outcomes
+            outcome = STORED
+        finally:
+            self.stats.durations.record(asyncio.get_running_loop().time() - request.since, outcome)
+        return outcomes
 
     async def _write_groups(self) -> None:
         while self._accepting or self._queue:
@@ -123,6 +148,7 @@ class GroupCommitter:
     async def _write(self, group: Sequence[_Request]) -> None:
         events = [event for request in group for event in request.events]
         decisions = [decision for request in group for decision in request.decisions]
+        began = asyncio.get_running_loop().time()
         try:
             outcomes = await self._append(events, decisions, [each.scope for each in group if each.scope is not None])
         except UnavailableError as error:
@@ -135,6 +161,8 @@ class GroupCommitter:
                 for request in group:
                     await self._write([request])
         else:
+            self.stats.group_durations.record(asyncio.get_running_loop().time() - began)
+            self.stats.group_sizes.record(len(events) + len(decisions))
             position = 0
             for request in group:
                 _succeed(request, outcomes[position : position + len(request.events)])

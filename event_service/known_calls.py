@@ -34,6 +34,16 @@ class KnownCalls:
         self._calls: OrderedDict[bytes, _Entry] = OrderedDict()
         self._write_counts: dict[int, int] = {}
         self._generations: dict[int, int] = {}
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the calls take in memory, about."""
+        return self._size_bytes
 
     def take(self, write_counts: Mapping[int, int], partitions: Mapping[bytes, int]) -> dict[bytes, KnownCall]:
         """What is known of these calls, given their partitions and the counts that were found in the locked rows.
@@ -49,6 +59,8 @@ class KnownCalls:
             entry = self._forget(key)
             if entry is not None and entry.generation == self._generations[partition]:
                 found[key] = entry.call
+        self.hits += len(found)
+        self.misses += len(partitions) - len(found)
         return found
 
     def keep(

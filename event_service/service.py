@@ -12,6 +12,7 @@ import orjson
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError, NotFoundError
 from common.numbers import DEFAULT_REGION, is_region, normalize_number
+from event_service.append_stats import AppendStats
 from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision, call_key
 from event_service.limits import (
     MAX_BATCH_ITEMS,
@@ -49,8 +50,9 @@ class Appender(Protocol):
 class EventIntake:
     """Takes what the gateway received."""
 
-    def __init__(self, appender: Appender, clock: Clock) -> None:
+    def __init__(self, appender: Appender, clock: Clock, stats: AppendStats | None = None) -> None:
         self._appender = appender
+        self._stats = stats if stats is not None else AppendStats()
         self._clock = clock
 
     async def publish(self, events: Sequence[CallEvent]) -> list[EventOutcome]:
@@ -75,7 +77,9 @@ class EventIntake:
             stored = await self._appender.append([event for _, event in valid], ())
             for (position, _), outcome in zip(valid, stored, strict=True):
                 outcomes[position] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+        answers = [outcome for outcome in outcomes if outcome is not None]
+        self._stats.taken(answers)
+        return answers
 
     async def record_decisions(self, decisions: Sequence[LoggedDecision]) -> None:
         """Store answers to queries. Raises InvalidArgumentError naming the first that can't be stored (then none is),
@@ -85,6 +89,7 @@ class EventIntake:
             check_decision(decision, f"decisions[{position}]")
         if decisions:
             await self._appender.append((), decisions)
+            self._stats.decisions += len(decisions)
 
 
 @dataclass(frozen=True, slots=True)

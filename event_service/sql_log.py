@@ -66,6 +66,11 @@ class SqlEventLog:
         self._partition_count = partition_count
         self._known = KnownCalls(MAX_KNOWN_BYTES)
 
+    @property
+    def known_calls(self) -> KnownCalls:
+        """What is remembered of the calls that were written last."""
+        return self._known
+
     async def append(self, events: Sequence[CallEvent], decisions: Sequence[LoggedDecision]) -> Sequence[EventOutcome]:
         named = named_events(events)
         answers = named_decisions(decisions)

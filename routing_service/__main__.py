@@ -13,13 +13,14 @@ from common.logs import configure_logging, get_logger
 from common.request_lines import RequestLines
 from common.rpc_report import RpcReport
 from common.settings_problems import settings_problem
+from common.sql_metrics import add_database
 from common.telemetry.metrics import Metrics
 from common.telemetry.process_metrics import running_metrics
 from common.telemetry.resource import process_resource
 from common.telemetry.tracing import running_tracing
 from routing_service.access import REQUIREMENTS
 from routing_service.api import SERVICE_NAMES, made_servicers
-from routing_service.metrics import add_cache, add_call_memory, add_database
+from routing_service.metrics import add_cache, add_call_memory
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.unmask_audit import SqlUnmaskAudit
 from routing_service.wiring import (

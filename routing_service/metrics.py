@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from common.sql import PoolState
 from common.telemetry import names
 from common.telemetry.metrics import Labels, Metrics
 from routing_service.cache_stats import CacheStats
@@ -40,13 +39,6 @@ def add_call_memory(metrics: Metrics, memory: CallMemory) -> None:
         },
     )
     metrics.observe(names.CALL_MEMORY_WAITING, lambda: memory.waiting)
-
-
-def add_database(metrics: Metrics, pools: Mapping[str, Callable[[], PoolState]]) -> None:
-    """The connections to the database, by what they are for."""
-    metrics.observe(names.POOL_IN_USE, lambda: {(name,): look().in_use for name, look in pools.items()})
-    metrics.observe(names.POOL_SIZE, lambda: {(name,): look().limit for name, look in pools.items()})
-    metrics.observe(names.POOL_EXHAUSTED, lambda: {(name,): look().exhausted for name, look in pools.items()})
 
 
 def _outcomes(stats: CacheStats, outcomes: Mapping[str, str]) -> Mapping[Labels, int]:

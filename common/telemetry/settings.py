@@ -82,6 +82,11 @@ class TelemetrySettings(BaseSettings):
         return self
 
     @property
+    def are_metrics_read(self) -> bool:
+        """Whether anybody looks at the metrics."""
+        return bool(self.metrics_listen) or self.metrics_exporter != "none"
+
+    @property
     def otlp_headers(self) -> dict[str, str]:
         """The headers for the receiver, names in lower case. Raises OSError, and InvalidArgumentError for the file."""
         path = self.otlp_headers_file

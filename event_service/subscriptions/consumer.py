@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from common.clock import Clock, to_microseconds
+from common.clock import Clock, SystemClock, to_microseconds
 from common.errors import NotFoundError, ResourceExhaustedError, UnavailableError
 from common.logs import get_logger
+from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.subscriptions.domain import Delivery, Place, Subscription
 from event_service.subscriptions.flight import Flight
@@ -56,6 +57,7 @@ class Sources:
     heads: HeadsView
     clock: Clock
     traces: DeliveryTraces
+    stats: DeliveryStats = field(default_factory=lambda: DeliveryStats(SystemClock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Consumer:
         self._flight = Flight(max_unacknowledged)
         # Partitions that are to go to somebody else, and since when nothing more is sent of them.
         self._surplus: dict[int, float] = {}
+        # Partitions that were read to their end: what comes of them now is live, until their consumer holds it up.
+        self._caught_up: set[int] = set()
         self._lease_until = 0.0
         self._assigned_changed = True
         self._began = sources.clock.monotonic()
@@ -146,6 +150,7 @@ class Consumer:
         if self._flight.assign(tenure.held):
             self._assigned_changed = True
         held = [each.partition_id for each in tenure.held]
+        self._caught_up.intersection_update(held)
         self._surplus = {number: self._surplus.get(number, now) for number in held[tenure.share :]}
         self.wake()
 
@@ -155,12 +160,15 @@ class Consumer:
         for number in self._flight.partitions:
             now = self._sources.clock.monotonic()
             limit = min(self._flight.room, READ_LIMIT)
+            if limit == 0:
+                self._caught_up.clear()
             if limit == 0 or self._ending_since is not None or now >= self._lease_until:
                 break
             if number in self._surplus or number not in self._flight.partitions:
                 continue
             at, head = self._flight.reading_from(number), self._sources.heads.head(number)
             if not at.place.is_before(head):
+                self._caught_up.add(number)
                 continue
             which = self._subscription
             batch = await self._sources.tail.read(
@@ -176,6 +184,7 @@ class Consumer:
                 began = self._sources.traces.now()
                 await send(Outgoing(batch.deliveries, self._assigned()))
                 self._sources.traces.sent(which, batch.deliveries, began)
+                self._sources.stats.sent(batch.deliveries, live=number in self._caught_up)
         return moved
 
     def acknowledge(self, positions: Mapping[int, int]) -> None:

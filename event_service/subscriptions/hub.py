@@ -46,6 +46,11 @@ class Hub:
         """The place behind the last row of the partition, as it was a moment ago."""
         return self._heads.get(partition_id, Place())
 
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return len(self._followers)
+
     def wake(self) -> None:
         """Something was committed."""
         if self._followers:

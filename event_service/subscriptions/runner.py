@@ -1,11 +1,12 @@
 """The subscriptions put together: the API's servicer, and what its streams live on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from common.clock import Clock
-from common.sql import open_engine
+from common.sql import PoolState, open_engine, pool_state
+from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.sql_database import EventDatabase
 from event_service.subscriptions.consumer import ConsumerRules, Sources
@@ -29,6 +30,7 @@ class Subscriptions:
 
     servicer: SubscriptionServicer
     hub: Hub
+    pool: Callable[[], PoolState]
 
 
 @asynccontextmanager
@@ -37,6 +39,7 @@ async def running_subscriptions(
     database_url: str,
     max_connection_age_seconds: float,
     traces: DeliveryTraces,
+    stats: DeliveryStats,
     clock: Clock,
 ) -> AsyncIterator[Subscriptions]:
     """The subscriptions, ready while the context is open. End their streams by `hub.drain` before it closes."""
@@ -54,7 +57,9 @@ async def running_subscriptions(
             stall_seconds=settings.subscriptions_stall_seconds,
             age_seconds=max_connection_age_seconds * _AGE_SHARE,
         )
-        sources = Sources(SqlLeaseStore(database), tail, hub, clock, traces)
+        sources = Sources(SqlLeaseStore(database), tail, hub, clock, traces, stats)
         service = SubscriptionService(store, clock, settings.subscriptions_max_per_tenant)
         await stack.enter_async_context(hub.running())
-        yield Subscriptions(SubscriptionServicer(service, DeliveryStreams(store, hub, sources, rules)), hub)
+        yield Subscriptions(
+            SubscriptionServicer(service, DeliveryStreams(store, hub, sources, rules)), hub, lambda: pool_state(engine)
+        )

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from common.clock import Clock, to_microseconds
-from common.errors import InvalidArgumentError, NotFoundError
+from common.errors import AxbridgeError, InvalidArgumentError, NotFoundError
 from common.numbers import DEFAULT_REGION, is_region, normalize_number
+from event_service.delivery_stats import LEFT
 from event_service.limits import MAX_IDENTIFIER_CHARACTERS, check_text
 from event_service.subscriptions.consumer import Acknowledgements, Consumer, ConsumerRules, Send, Sources
 from event_service.subscriptions.domain import StartPosition, Subscription, SubscriptionStatus
@@ -123,7 +124,14 @@ class DeliveryStreams:
         limit = request.max_unacknowledged or DEFAULT_UNACKNOWLEDGED
         consumer = Consumer(subscription, name, limit, self._sources, self._rules)
         with self._hub.following(consumer):
-            await consumer.run(acknowledgements, send)
+            end = LEFT
+            try:
+                await consumer.run(acknowledgements, send)
+            except AxbridgeError as error:
+                end = error.reason
+                raise
+            finally:
+                self._sources.stats.ended(end)
 
 
 def _check_tenant(tenant_id: str, prefix: str = "") -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from common.clock import Clock, to_microseconds
 from common.errors import AxbridgeError, UnavailableError
 from common.logs import get_logger
+from event_service.delivery_stats import DeliveryStats
 from event_service.pace import Pace, keep_stepping
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Webhook
@@ -39,8 +40,16 @@ class DispatchLimits:
 class Dispatcher:
     """Sends deliveries inside `running()`. Any number of dispatchers may run over one queue."""
 
-    def __init__(self, queue: DeliveryQueue, courier: Courier, clock: Clock, limits: DispatchLimits) -> None:
+    def __init__(
+        self,
+        queue: DeliveryQueue,
+        courier: Courier,
+        clock: Clock,
+        limits: DispatchLimits,
+        stats: DeliveryStats | None = None,
+    ) -> None:
         self._queue = queue
+        self._stats = stats if stats is not None else DeliveryStats(clock)
         self._courier = courier
         self._clock = clock
         self._limits = limits
@@ -49,6 +58,11 @@ class Dispatcher:
         self._sending: dict[asyncio.Task[None], LeasedDelivery] = {}
         self._in_flight: Counter[str] = Counter()
         self._settlements: list[Settlement] = []
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return len(self._sending)
 
     def wake(self) -> None:
         """Something was queued."""
@@ -132,6 +146,7 @@ class Dispatcher:
             _log.exception("a delivery failed for a reason of our own", webhook_id=webhook.webhook_id)
             self._in_flight[webhook.webhook_id] -= 1
             return
+        self._stats.attempted(settlement)
         self._settlements.append(settlement)
         self._settle_pace.wake()
 

@@ -119,6 +119,7 @@ class LeasedDelivery:
     expires_at_us: int
     lease_token: str
     leased_until_us: int
+    queued_at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

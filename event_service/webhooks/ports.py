@@ -71,6 +71,17 @@ class DeliveryCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """All deliveries: those that wait, since when the oldest one does, and the dead ones; and the enabled endpoints
+    whose circuit is not closed."""
+
+    pending: int
+    oldest_pending_us: int | None
+    dead: int
+    held_endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeBounds:
     """What is kept: delivered messages and dead letters for a time, and the latest attempts of each webhook."""
 
@@ -203,6 +214,14 @@ class DeliveryDesk(Protocol):
 
     async def log_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the log that belongs to no delivery."""
+        ...
+
+
+class QueueWatch(Protocol):
+    """Tells how the queue does as a whole."""
+
+    async def look(self) -> QueueState:
+        """The state of the queue. Its cost is that of the deliveries that wait or are dead."""
         ...
 
 

@@ -6,11 +6,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import Clock, to_microseconds
-from common.sql import open_engine
+from common.sql import PoolState, open_engine, pool_state
+from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.pace import Pace, keep_stepping
 from event_service.sql_changes import SqlCallChanges
@@ -21,7 +23,7 @@ from event_service.webhooks.delivery_service import DeliveryService
 from event_service.webhooks.dispatcher import Dispatcher, DispatchLimits
 from event_service.webhooks.feeder import Feeder, FeedSources
 from event_service.webhooks.http_sender import HttpSender
-from event_service.webhooks.ports import PurgeBounds, Purger
+from event_service.webhooks.ports import PurgeBounds, Purger, QueueState, QueueWatch
 from event_service.webhooks.resolver import SystemLookup
 from event_service.webhooks.schedule import RetrySchedule, parse_delays
 from event_service.webhooks.sealing import open_sealer
@@ -32,6 +34,7 @@ from event_service.webhooks.sql_desk import SqlDeliveryDesk
 from event_service.webhooks.sql_feed import SqlDeliveryFeed
 from event_service.webhooks.sql_purge import SqlPurger
 from event_service.webhooks.sql_queue import SqlDeliveryQueue
+from event_service.webhooks.sql_watch import SqlQueueWatch
 from event_service.webhooks.sql_webhooks import SqlWebhookStore
 
 PURGE_SECONDS = 10.0
@@ -49,14 +52,23 @@ class WebhookSurroundings:
     partition_count: int
     drain_seconds: float
     traces: DeliveryTraces
+    stats: DeliveryStats
+    # How often the whole queue is looked at for the metrics; 0: never.
+    watch_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class RunningWebhooks:
-    """The webhooks' API, and what tells the deliverer that something was committed."""
+    """The webhooks' API, what tells the deliverer that something was committed, and what the metrics look at.
+
+    `queue` is the state of the whole queue as it was last looked at, None before that.
+    """
 
     servicer: WebhookServicer
     wake: Callable[[], None]
+    pool: Callable[[], PoolState]
+    in_flight: Callable[[], int]
+    queue: Callable[[], QueueState | None]
 
 
 @asynccontextmanager
@@ -86,6 +98,8 @@ async def running_webhooks(
         feed = SqlDeliveryFeed(database)
         await feed.prepare()
         pace = Pace(settings.webhooks_poll_seconds)
+        watched = WatchedQueue(SqlQueueWatch(database))
+        in_flight = _nothing
         if settings.webhooks_deliver:
             sources = _sources(engine, clock, surroundings.partition_count)
             owner = secrets.token_hex(8)
@@ -100,11 +114,37 @@ async def running_webhooks(
                     settings.webhooks_poll_seconds,
                     surroundings.drain_seconds,
                 ),
+                surroundings.stats,
             )
+            in_flight = partial(_in_flight, dispatcher)
             await stack.enter_async_context(dispatcher.running())
             await stack.enter_async_context(_feeding(feeder, dispatcher, pace))
-            await stack.enter_async_context(_purging(SqlPurger(database), _bounds(settings), clock))
-        yield RunningWebhooks(WebhookServicer(webhooks, deliveries), pace.wake)
+            await stack.enter_async_context(_purging(SqlPurger(database), _bounds(settings), surroundings.stats, clock))
+        if surroundings.watch_seconds:
+            await stack.enter_async_context(_watching(watched, surroundings.watch_seconds))
+        servicer = WebhookServicer(webhooks, deliveries)
+        yield RunningWebhooks(servicer, pace.wake, lambda: pool_state(engine), in_flight, lambda: watched.state)
+
+
+class WatchedQueue:
+    """The state of the whole queue, as it was last looked at; None before that."""
+
+    def __init__(self, watch: QueueWatch) -> None:
+        self._watch = watch
+        self.state: QueueState | None = None
+
+    async def step(self) -> bool:
+        """Look once."""
+        self.state = await self._watch.look()
+        return False
+
+
+def _nothing() -> int:
+    return 0
+
+
+def _in_flight(dispatcher: Dispatcher) -> int:
+    return dispatcher.in_flight
 
 
 def _sources(engine: AsyncEngine, clock: Clock, partition_count: int) -> FeedSources:
@@ -137,9 +177,21 @@ async def _feeding(feeder: Feeder, dispatcher: Dispatcher, pace: Pace) -> AsyncI
 
 
 @asynccontextmanager
-async def _purging(purger: Purger, bounds: PurgeBounds, clock: Clock) -> AsyncIterator[None]:
+async def _watching(queue: WatchedQueue, seconds: float) -> AsyncIterator[None]:
+    pace = Pace(seconds)
+    task = asyncio.create_task(keep_stepping("look at the webhooks' queue", queue.step, pace))
+    try:
+        yield
+    finally:
+        pace.stop()
+        await task
+
+
+@asynccontextmanager
+async def _purging(purger: Purger, bounds: PurgeBounds, stats: DeliveryStats, clock: Clock) -> AsyncIterator[None]:
     async def step() -> bool:
         done = await purger.purge(bounds, to_microseconds(clock.now()), PURGE_ROWS)
+        stats.given_up(done.expired)
         return done.total > 0
 
     pace = Pace(PURGE_SECONDS)

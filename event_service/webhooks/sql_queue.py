@@ -156,7 +156,14 @@ async def _lock_due(connection: AsyncConnection, webhook_id: str, room: int, now
             break
         query = (
             select(
-                _d.delivery_id, _d.message_id, _d.message_type, _d.session_id, _d.attempts, _d.expires_at_us, _d.body
+                _d.delivery_id,
+                _d.message_id,
+                _d.message_type,
+                _d.session_id,
+                _d.attempts,
+                _d.expires_at_us,
+                _d.queued_at_us,
+                _d.body,
             )
             .where(_d.webhook_id == webhook_id, _d.state == state, _d.due_at_us <= now_us)
             .order_by(_d.due_at_us, _d.delivery_id)
@@ -187,6 +194,7 @@ async def _lease(
             body=row.body,
             attempt=row.attempts + 1,
             expires_at_us=row.expires_at_us,
+            queued_at_us=row.queued_at_us,
             lease_token=request.token,
             leased_until_us=until_us,
         )
