@@ -88,11 +88,21 @@ class Caller:
     def exchange(
         self, method: "grpc.StreamStreamMultiCallable[_Request, _Response]", requests: Iterator[_Request]
     ) -> Iterator[_Response]:
-        """The answers to a stream of requests, as they come, without a deadline."""
+        """The answers to a stream of requests, as they come, without a deadline. Raises what `requests` raises, too."""
+        failures: list[Exception] = []
+
+        def sent() -> Iterator[_Request]:
+            # They are read in a thread of the call's, which would only say that something was raised there.
+            try:
+                yield from requests
+            except Exception as error:
+                failures.append(error)
+                raise
+
         try:
-            yield from method(requests, metadata=self.metadata)
+            yield from method(sent(), metadata=self.metadata)
         except grpc.RpcError as error:
-            raise self._translate(error) from error
+            raise failures[0] if failures else self._translate(error) from error
 
     def _translate(self, error: grpc.RpcError) -> AxbridgeError:
         code = error.code() if isinstance(error, grpc.Call) else None

@@ -95,7 +95,12 @@ _PLAIN_OPTIONS = frozenset(
 
 
 def option_for(field: str) -> str:
-    """What the user typed for a field of the contracts (`binding.profile.record_type` → `--record-type`)."""
+    """What the user typed for a field of the contracts (`binding.profile.record_type` → `--record-type`).
+
+    What a file says (`proposal.bindings[0].kind`, `queries[1].at`) has the contract's names.
+    """
+    if field.startswith(_IN_FILES):
+        return field
     for part in reversed(field.split(".")):
         name = part.partition("[")[0]
         if name in _OPTIONS:
@@ -120,7 +125,8 @@ def one_line(error: AxbridgeError) -> str:
     return f"{message}; {advice}" if advice else message
 
 
-_FIELD = re.compile(r"[a-z_]+(\.[a-z_]+(\[\d+\])?)+")
+_FIELD = re.compile(r"[a-z_]+(\[\d+\])?(\.[a-z_]+(\[\d+\])?)+")
+_IN_FILES = ("proposal.", "queries[")
 _ADVICE_BY_REASON = {
     "MISSING_CREDENTIAL": "show a key with `axbridge --api-key-file FILE …` or AXBRIDGE_API_KEY_FILE",
     "UNKNOWN_CREDENTIAL": "`axbridge keys check FILE --key-file …` tells whether a credentials file knows the key",
