@@ -26,7 +26,7 @@ from common.settings_problems import make_data_directory
 from common.sql import open_engine, pool_state
 from common.sql_metrics import add_database
 from common.telemetry.metrics import Metrics
-from common.telemetry.process_metrics import running_metrics
+from common.telemetry.process_metrics import add_spans, running_metrics
 from common.telemetry.resource import process_resource
 from common.telemetry.tracing import running_tracing
 from event_service.access import REQUIREMENTS
@@ -146,6 +146,7 @@ async def serve(settings: EventServiceSettings) -> int:
             webhook_service_pb2_grpc.add_WebhookServiceServicer_to_server(webhooks.servicer, server)
             subscription_service_pb2_grpc.add_SubscriptionServiceServicer_to_server(subscriptions.servicer, server)
 
+        add_spans(metrics, tracer)
         add_log(metrics, committer.stats, committer, event_log.known_calls)
         add_deliveries(metrics, stats, subscriptions.hub, webhooks, clock)
         pools = {"log": lambda: pool_state(engine), "subscriptions": subscriptions.pool, "webhooks": webhooks.pool}

@@ -18,7 +18,7 @@ from common.logs import configure_logging, get_logger
 from common.request_lines import RequestLines
 from common.settings_problems import settings_problem
 from common.telemetry.metrics import Metrics
-from common.telemetry.process_metrics import running_metrics
+from common.telemetry.process_metrics import add_spans, running_metrics
 from common.telemetry.resource import process_resource
 from common.telemetry.tenant_labels import TenantLabels
 from common.telemetry.tracing import running_tracing
@@ -91,6 +91,7 @@ async def serve(settings: GatewaySettings, listener: socket.socket | None = None
         routing_backend = Backend("routing_service", health_check(routing))
         events_backend = Backend("event_service", health_check(events))
         readiness = Readiness(routing_backend, events_backend, guards.problems)
+        add_spans(metrics, tracer)
         add_requests(metrics, report, guards.entrance, taking)
         add_clients(metrics, Clients(resolver, publisher, batches))
         add_decisions(metrics, decisions)

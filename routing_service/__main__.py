@@ -15,7 +15,7 @@ from common.rpc_report import RpcReport
 from common.settings_problems import settings_problem
 from common.sql_metrics import add_database
 from common.telemetry.metrics import Metrics
-from common.telemetry.process_metrics import running_metrics
+from common.telemetry.process_metrics import add_spans, running_metrics
 from common.telemetry.resource import process_resource
 from common.telemetry.tracing import running_tracing
 from routing_service.access import REQUIREMENTS
@@ -49,6 +49,7 @@ async def serve(settings: RoutingServiceSettings, open_cache: OpenCache = open_r
         forgetting_requests(stores.database, clock),
     ):
         add_servicers = made_servicers(settings, stores, memory, tracer, clock, metrics)
+        add_spans(metrics, tracer)
         add_cache(metrics, stores.stats, stores.breakers)
         add_call_memory(metrics, memory)
         add_database(metrics, {"read": stores.database.readers_state, "write": stores.database.writers_state})

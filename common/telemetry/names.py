@@ -216,6 +216,8 @@ PROCESS_FILES = gauge("process.open_file_descriptor.count", "", "Files and socke
 LOG_LINES_HELD_BACK = counter(
     "axbridge.log.requests.held_back", "", "Lines of requests that went well and were not logged, above the bound."
 )
+# Every process: spans, by what became of them. Those that are lost cost a trace, never a call.
+SPANS = counter("axbridge.trace.spans", "", "Spans that were written, by what became of them.", "outcome")
 
 # gRPC services: every RPC, health checks and reflection included.
 RPC_DURATION = histogram(

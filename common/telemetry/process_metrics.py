@@ -12,10 +12,11 @@ from common.logs import get_logger
 from common.request_lines import RequestLines
 from common.telemetry import names
 from common.telemetry.loop_lag import keep_measuring
-from common.telemetry.metrics import Histogram, Metrics
+from common.telemetry.metrics import Histogram, Metrics, Readings
 from common.telemetry.prometheus import serving_metrics
 from common.telemetry.pushing import pushing_metrics
 from common.telemetry.settings import TelemetrySettings
+from common.telemetry.tracing import Tracer
 
 _log = get_logger(__name__)
 _PAGE_BYTES = resource.getpagesize()
@@ -49,6 +50,18 @@ async def running_metrics(
     finally:
         measuring.cancel()
         await asyncio.gather(measuring, return_exceptions=True)
+
+
+def add_spans(metrics: Metrics, tracer: Tracer) -> None:
+    """What becomes of spans."""
+
+    def look() -> Readings:
+        sink = tracer.sink
+        if sink is None:
+            return {}
+        return {("sent",): sink.sent, ("dropped",): sink.dropped, ("failed",): sink.failed}
+
+    metrics.observe(names.SPANS, look)
 
 
 def _cpu_seconds() -> float:
