@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 
+from common.at_rest.settings import AtRestSettings
 from common.guard_settings import GrpcGuardSettings
 from common.telemetry.settings import TelemetrySettings
 from routing_service.cache.redis_client import parse_redis_url
@@ -14,7 +15,7 @@ from routing_service.cache.redis_client import parse_redis_url
 DATABASE_FILE = "routing.db"
 
 
-class RoutingServiceSettings(GrpcGuardSettings, TelemetrySettings):
+class RoutingServiceSettings(GrpcGuardSettings, AtRestSettings, TelemetrySettings):
     """Settings of `python -m routing_service`; each is the environment variable AXBRIDGE_ROUTING_<NAME>."""
 
     # Inputs are not repeated in error messages: URLs may hold passwords.

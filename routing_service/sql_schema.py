@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from common.at_rest.sql_keys import key_tables
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -319,3 +321,6 @@ tenant_history = sa.Table(
     _column("display_name", sa.Text),
     _column("settings", sa.Text),
 )
+
+# The tenants' keys, and whether numbers are encrypted under them: see common.at_rest.
+keys = key_tables(metadata, KeyText)

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from common.at_rest.master_keys import open_master_keys
+from common.at_rest.opening import fresh, open_key_ring
 from common.clock import Clock
 from common.errors import AxbridgeError, UnavailableError
 from common.logs import get_logger
@@ -17,6 +19,7 @@ from routing_service.cache.group_loader import LoadLimits
 from routing_service.cache.ports import CacheFence, RouteCache
 from routing_service.cache.redis_cache import RedisCache, RedisCacheLimits
 from routing_service.cache.redis_client import open_redis, parse_redis_url
+from routing_service.cache.sealed_cache import SealedCache
 from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
 from routing_service.call_memory import CallMemory
@@ -28,6 +31,7 @@ from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.call_memory import SqlCallMemoryStore
 from routing_service.sql_store.candidates import SqlCandidateSource
 from routing_service.sql_store.database import Database, DatabaseLimits
+from routing_service.sql_store.kept import kept_database
 from routing_service.sql_store.outbox import SqlCacheOutbox
 from routing_service.sql_store.requests import forget_old_requests
 from routing_service.sql_store.tenant_store import SqlTenantStore
@@ -106,6 +110,7 @@ async def opened_stores(
     source = SqlCandidateSource(database)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(database.close)
+        await closing.enter_async_context(fresh(database.keys))
         writer: Writer = UncachedWriter(database)
         answering: CandidateSource = source
         breakers: dict[str, Callable[[], bool]] = {}
@@ -118,7 +123,8 @@ async def opened_stores(
             writer = fenced = FencedWriter(database, cache, outbox, settlement, stats)
             auditor = Auditor(source, cache, outbox, clock, stats)
             auditor.start_sampling(settings.cache_audits_per_second)
-            answering = cached = CachedCandidateSource(source, cache, auditor, _caching_limits(settings), stats)
+            remembering: RouteCache = cache if database.keys is None else SealedCache(cache, database.keys)
+            answering = cached = CachedCandidateSource(source, remembering, auditor, _caching_limits(settings), stats)
             closing.push_async_callback(cached.close)
             breakers = {"redis": lambda: cache.is_left_alone, "store": lambda: cached.breaker.is_open}
             closing.push_async_callback(settlement.close)
@@ -203,6 +209,8 @@ async def _open_database(settings: RoutingServiceSettings) -> Database:
             await migrate(database.writers)
         else:
             await check_schema(database.writers)
+        master = None if settings.master_key_file is None else open_master_keys(settings.master_key_file)
+        database.keys = await open_key_ring(kept_database(database.writers), master)
     except OSError as error:
         # No connection at all, or no such host; SQLAlchemy's errors say by themselves what they are about.
         await database.close()

@@ -20,6 +20,7 @@ from routing_service.sql_store.display_policy import check_display_numbers
 from routing_service.sql_store.journal import BindingWrite, write_binding_changes
 from routing_service.sql_store.requests import BINDING_RESULT, NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import BINDING_COLUMNS, binding_values, read_binding
+from routing_service.sql_store.sealing import sealed_binding, stored_number
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
 
@@ -55,9 +56,8 @@ class SqlBindingStore:
         return await self._database.read(work)
 
     async def list_page(self, which: BindingFilter, after: BindingPosition | None, limit: int) -> Sequence[Binding]:
-        page = page_statement(which, after, limit)
-
         async def work(connection: AsyncConnection) -> Sequence[Binding]:
+            page = page_statement(which, after, limit)
             return [read_binding(row) for row in (await connection.execute(page)).all()]
 
         return await self._database.read(work)
@@ -79,7 +79,7 @@ class SqlBindingStore:
             await check_display_numbers(connection, changed, current.terms)
             await _keep_as_history(connection, binding_id, changed.updated_at)
             statement = sa.update(bindings).where(_is(tenant_id, binding_id))
-            await connection.execute(statement.values(binding_values(changed)))
+            await connection.execute(statement.values(sealed_binding(binding_values(changed))))
             await claims.claim(connection, changed, changed.updated_at)
             for number in numbers:
                 await claims.give_back_access_number(connection, tenant_id, number)
@@ -124,7 +124,7 @@ async def store_new_binding(transaction: Transaction, binding: Binding) -> None:
     await claims.lock_access_numbers(connection, binding.tenant_id, numbers)
     previous_owner = await claims.take_access_number(connection, binding, binding.created_at)
     await check_display_numbers(connection, binding)
-    await connection.execute(sa.insert(bindings).values(binding_values(binding)))
+    await connection.execute(sa.insert(bindings).values(sealed_binding(binding_values(binding))))
     await claims.claim(connection, binding, binding.created_at)
     transaction.touch_access_numbers(binding.tenant_id, numbers)
     transaction.touch_access_numbers(previous_owner, numbers)
@@ -149,11 +149,12 @@ def page_statement(which: BindingFilter, after: BindingPosition | None, limit: i
 
 
 def _ids_with(tenant_id: str, number: str) -> "sa.CompoundSelect[Any]":
+    stored = stored_number(tenant_id, number)
     # One look into each index. As conditions joined by OR, SQLite would rather read all of the tenant's bindings. The
     # indexes leave out the empty numbers, and a database uses them only when told that an empty one is not wanted.
     return sa.union_all(
         *(
-            sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id, column == number, column != "")
+            sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id, column == stored, column != "")
             for column in (bindings.c.a_number, bindings.c.b_number, bindings.c.callback_number)
         )
     )

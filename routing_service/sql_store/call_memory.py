@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from common.telemetry import names
 from common.telemetry.tracing import part
@@ -17,6 +18,7 @@ from routing_service.domain.decision import Recollection
 from routing_service.sql_schema import hunt_orders, last_callers, member_activity
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.json_lists import element, list_elements
+from routing_service.sql_store.sealing import caller_place, order_place, stored_number
 
 
 class SqlCallMemoryStore:
@@ -32,41 +34,21 @@ class SqlCallMemoryStore:
         self, wanted: Collection[WantedRecollection], now: datetime
     ) -> Mapping[WantedRecollection, Recollection]:
         sessions = {(each.tenant_id, each.session_key, each.binding_id) for each in wanted if each.members}
-        members = {(each.tenant_id, number) for each in wanted for number in each.members}
         owned = {(each.binding_id,) for each in wanted if each.owner_number}
 
-        async def work(connection: AsyncConnection) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-            return (
+        async def work(connection: AsyncConnection) -> Mapping[WantedRecollection, Recollection]:
+            members = {(each.tenant_id, stored_number(each.tenant_id, n)) for each in wanted for n in each.members}
+            return _recollections(
+                wanted,
                 await _rows(connection, self._orders, sessions),
                 await _rows(connection, self._activity, members),
                 await _rows(connection, self._callers, owned),
+                to_microseconds(now),
             )
 
         system = self._database.system
         with part(names.SELECT_CALLS, {"db.system.name": system, "db.operation.batch.size": len(wanted)}):
-            order_rows, activity_rows, caller_rows = await self._database.read(work)
-        now_us = to_microseconds(now)
-        orders = {
-            (row.tenant_id, row.session_id, row.binding_id): tuple(orjson.loads(row.members))
-            for row in order_rows
-            if row.expires_at_us > now_us
-        }
-        activity = {(row.tenant_id, row.number): row.last_routed_at_us for row in activity_rows}
-        callers = {(row.binding_id, row.access_number, row.owner_number): row for row in caller_rows}
-        found = {}
-        for each in wanted:
-            caller = callers.get((each.binding_id, each.access_number, each.owner_number))
-            found[each] = Recollection(
-                order=orders.get((each.tenant_id, each.session_key, each.binding_id), ()),
-                last_routed_at_us={
-                    number: activity[each.tenant_id, number]
-                    for number in each.members
-                    if (each.tenant_id, number) in activity
-                },
-                last_caller="" if caller is None else caller.calling_number,
-                last_called_at_us=0 if caller is None else caller.called_at_us,
-            )
-        return found
+            return await self._database.read(work)
 
     async def store(self, groups: Sequence[GroupCall], owners: Sequence[OwnerCall], now: datetime) -> None:
         now_us = to_microseconds(now)
@@ -77,6 +59,7 @@ class SqlCallMemoryStore:
         called = {each.binding_id: each for each in owners}
 
         async def work(connection: AsyncConnection) -> None:
+            cipher = current_cipher()
             insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             await connection.execute(sa.delete(hunt_orders).where(hunt_orders.c.expires_at_us <= now_us))
             if order_rows:
@@ -88,7 +71,11 @@ class SqlCallMemoryStore:
                             "tenant_id": tenant_id,
                             "session_id": session_key,
                             "binding_id": binding_id,
-                            "members": orjson.dumps(order_rows[tenant_id, session_key, binding_id].order).decode(),
+                            "members": cipher.seal(
+                                tenant_id,
+                                order_place(session_key, binding_id),
+                                orjson.dumps(order_rows[tenant_id, session_key, binding_id].order).decode(),
+                            ),
                             "expires_at_us": expires_at_us,
                         }
                         for tenant_id, session_key, binding_id in sorted(order_rows)
@@ -105,7 +92,10 @@ class SqlCallMemoryStore:
                     latest,
                     [
                         {"tenant_id": tenant_id, "number": number, "last_routed_at_us": at_us}
-                        for (tenant_id, number), at_us in sorted(routed.items())
+                        for tenant_id, number, at_us in sorted(
+                            (tenant_id, stored_number(tenant_id, number), at_us)
+                            for (tenant_id, number), at_us in routed.items()
+                        )
                     ],
                 )
             if called:
@@ -122,8 +112,14 @@ class SqlCallMemoryStore:
                         {
                             "binding_id": binding_id,
                             "access_number": called[binding_id].access_number,
-                            "owner_number": called[binding_id].owner_number,
-                            "calling_number": called[binding_id].calling_number,
+                            "owner_number": stored_number(
+                                called[binding_id].tenant_id, called[binding_id].owner_number
+                            ),
+                            "calling_number": cipher.seal(
+                                called[binding_id].tenant_id,
+                                caller_place(binding_id),
+                                called[binding_id].calling_number,
+                            ),
                             "called_at_us": called[binding_id].at_us,
                         }
                         for binding_id in sorted(called)
@@ -131,6 +127,39 @@ class SqlCallMemoryStore:
                 )
 
         await self._database.write(work)
+
+
+def _recollections(
+    wanted: Collection[WantedRecollection],
+    order_rows: Sequence[Any],
+    activity_rows: Sequence[Any],
+    caller_rows: Sequence[Any],
+    now_us: int,
+) -> Mapping[WantedRecollection, Recollection]:
+    cipher = current_cipher()
+    orders = {
+        (row.tenant_id, row.session_id, row.binding_id): row.members for row in order_rows if row.expires_at_us > now_us
+    }
+    activity = {(row.tenant_id, row.number): row.last_routed_at_us for row in activity_rows}
+    callers = {(row.binding_id, row.access_number, row.owner_number): row for row in caller_rows}
+    found = {}
+    for each in wanted:
+        tenant_id = each.tenant_id
+        members = orders.get((tenant_id, each.session_key, each.binding_id), "")
+        if members:
+            members = cipher.open(tenant_id, order_place(each.session_key, each.binding_id), members)
+        caller = callers.get((each.binding_id, each.access_number, stored_number(tenant_id, each.owner_number)))
+        last_caller = ""
+        if caller is not None:
+            last_caller = cipher.open(tenant_id, caller_place(each.binding_id), caller.calling_number)
+        idle = {number: activity.get((tenant_id, stored_number(tenant_id, number))) for number in each.members}
+        found[each] = Recollection(
+            order=tuple(orjson.loads(members)) if members else (),
+            last_routed_at_us={number: at_us for number, at_us in idle.items() if at_us is not None},
+            last_caller=last_caller,
+            last_called_at_us=0 if caller is None else caller.called_at_us,
+        )
+    return found
 
 
 def _statement(table: sa.Table, columns: Sequence[str], is_sqlite: bool) -> sa.Select[Any]:

@@ -8,6 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.number_list import EVERY_ACCESS_NUMBER, NumberListAction, NumberListEntry
@@ -62,12 +63,18 @@ class CallerLists:
 def _parameters(keys: Sequence[RouteKey]) -> Mapping[str, str]:
     places = {(key.tenant_id, x) for key in keys for x in (key.access_number, EVERY_ACCESS_NUMBER)}
     patterns = {
-        (key.tenant_id, x, key.calling_number[:length])
+        (key.tenant_id, x, pattern)
         for key in keys
+        for pattern in _patterns(key)
         for x in (key.access_number, EVERY_ACCESS_NUMBER)
-        for length in range(1, len(key.calling_number) + 1)
     }
     return {"places": orjson.dumps([*places]).decode(), "patterns": orjson.dumps([*patterns]).decode()}
+
+
+def _patterns(key: RouteKey) -> list[str]:
+    """What an entry about the caller may say, as it is stored."""
+    number_key = current_cipher().number_key
+    return [number_key(key.tenant_id, key.calling_number[:length]) for length in range(1, len(key.calling_number) + 1)]
 
 
 def _statement(is_sqlite: bool) -> Any:

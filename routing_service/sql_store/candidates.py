@@ -9,6 +9,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
@@ -33,6 +34,7 @@ from routing_service.sql_store.caller_lists import CallerLists, is_listed
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.json_lists import element, list_elements
 from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read_binding, read_tenant
+from routing_service.sql_store.sealing import stored_number
 
 _log = get_logger(__name__)
 
@@ -79,6 +81,9 @@ class SqlCandidateSource:
     async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         if not tenant_ids:
             return {}
+        return await self._database.with_keys(lambda: self._tenants_of(tenant_ids))
+
+    async def _tenants_of(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
         with part(names.SELECT_TENANTS, {**self._system, "db.operation.batch.size": len(tenant_ids)}):
             rows = await self._database.read(lambda connection: _all(connection, self._tenants, {"tenant_ids": wanted}))
@@ -94,14 +99,22 @@ class SqlCandidateSource:
     async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
         if not keys:
             return {}
-        wanted = orjson.dumps([[key.tenant_id, key.access_number, key.calling_number] for key in keys]).decode()
+        return await self._database.with_keys(lambda: self._candidates_of(keys))
+
+    async def _candidates_of(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
+        number_key = current_cipher().number_key
+        # By what is looked for: numbers as they are stored.
+        by_stored = {
+            (key.tenant_id, key.access_number, number_key(key.tenant_id, key.calling_number)): key for key in keys
+        }
+        wanted = orjson.dumps([*by_stored]).decode()
         rows_by_key: dict[RouteKey, list[sa.Row[Any]]] = {}
 
         async def work(connection: AsyncConnection) -> Mapping[RouteKey, tuple[NumberListEntry, ...]]:
             rows_by_key.clear()
             listed: set[RouteKey] = set()
             for row in await _all(connection, self._candidates, {"keys": wanted}):
-                key = RouteKey(row.key_tenant_id, row.key_access_number, row.key_calling_number)
+                key = by_stored[row.key_tenant_id, row.key_access_number, row.key_calling_number]
                 rows_by_key.setdefault(key, []).append(row)
                 if row.is_listed:
                     listed.add(key)
@@ -137,14 +150,18 @@ class SqlCandidateSource:
         )
         now = sa.select(tenants).where(tenants.c.tenant_id == tenant_id)
 
-        async def work(connection: AsyncConnection) -> sa.Row[Any] | None:
-            return (await connection.execute(then)).first() or (await connection.execute(now)).first()
+        async def work(connection: AsyncConnection) -> Tenant | None:
+            row = (await connection.execute(then)).first() or (await connection.execute(now)).first()
+            return None if row is None else read_tenant(row)
 
-        row = await self._database.read(work)
-        return None if row is None else read_tenant(row)
+        return await self._database.read(work)
 
     async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
+        return await self._database.with_keys(lambda: self._candidates_at(key, moment))
+
+    async def _candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
         at = to_microseconds(moment)
+        calling_number = stored_number(key.tenant_id, key.calling_number)
         then = []
         for table, still_there in (
             (bindings, sa.true()),
@@ -161,8 +178,8 @@ class SqlCandidateSource:
         versions = sa.union_all(*then).subquery()
         concerned = sa.or_(
             versions.c.kind.not_in([kind.value for kind in PAIR_KINDS]),
-            versions.c.a_number == key.calling_number,
-            versions.c.b_number == key.calling_number,
+            versions.c.a_number == calling_number,
+            versions.c.b_number == calling_number,
         )
 
         async def work(

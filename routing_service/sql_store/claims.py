@@ -16,6 +16,7 @@ from common.clock import to_microseconds
 from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.binding import EVERY_CALLER, Binding
 from routing_service.sql_schema import access_numbers, binding_claims, bindings, pool_numbers
+from routing_service.sql_store.sealing import stored_number
 
 
 async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
@@ -77,13 +78,15 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
     """
     terms = binding.terms
     await release(connection, binding.binding_id)
+    # As they are stored, with the numbers that they stand for.
+    claimed = {stored_number(binding.tenant_id, number): number for number in terms.claims()}
     held = await connection.execute(
         sa.select(binding_claims.c.number, binding_claims.c.binding_id, is_live(now).label("live"))
         .join(bindings, bindings.c.binding_id == binding_claims.c.binding_id)
         .where(
             binding_claims.c.tenant_id == binding.tenant_id,
             binding_claims.c.access_number == terms.access_number,
-            binding_claims.c.number.in_(terms.claims()),
+            binding_claims.c.number.in_([*claimed]),
         )
         .order_by(binding_claims.c.number)
     )
@@ -93,7 +96,7 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
     else:
         for holder in holders:
             if holder.live:
-                raise in_the_way(binding, holder.number, holder.binding_id)
+                raise in_the_way(binding, claimed[holder.number], holder.binding_id)
         taken = set()
         if holders:
             await connection.execute(
@@ -110,7 +113,7 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
             "number": number,
             "binding_id": binding.binding_id,
         }
-        for number in terms.claims()
+        for number in claimed
         if number not in taken
     ]
     if rows:

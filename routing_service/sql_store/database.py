@@ -1,7 +1,7 @@
 """The database of a routing service: its connections, its time limits, and its errors in our terms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +10,8 @@ from sqlalchemy import exc, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from common.at_rest.cipher import using
+from common.at_rest.key_ring import KeyRing
 from common.errors import AbortedError, AxbridgeError, UnavailableError
 from common.logs import get_logger
 from common.sql import PoolState, begin_write, open_engine, pool_state
@@ -59,6 +61,8 @@ class Database:
             postgres_settings=_session_settings(limits.write_timeout_seconds),
         )
         self._running: set[asyncio.Task[Any]] = set()
+        # None: numbers are kept as they are.
+        self.keys: KeyRing | None = None
 
     @property
     def system(self) -> str:
@@ -83,17 +87,32 @@ class Database:
 
         Raises UnavailableError when there is none or it does not answer in time.
         """
-        return await self._run(_with(self._readers.connect, work), self._limits.read_timeout_seconds)
+        timeout = self._limits.read_timeout_seconds
+        return await self.with_keys(lambda: self._run(_with(self._readers.connect, work), timeout))
 
     async def write(
         self, work: Callable[[AsyncConnection], Awaitable[_Result]], timeout_seconds: float | None = None
     ) -> _Result:
         """What `work` returns for a transaction, which is committed at its end and rolled back on an exception.
 
-        Raises UnavailableError, then it was committed or not; AbortedError when another writer came in between.
+        It is begun anew where keys were missing. Raises UnavailableError, then it was committed or not; AbortedError
+        when another writer came in between.
         """
         timeout = self._limits.write_timeout_seconds if timeout_seconds is None else timeout_seconds
-        return await self._run(_with(lambda: begin_write(self._writers), work), timeout)
+        return await self.with_keys(lambda: self._run(_with(lambda: begin_write(self._writers), work), timeout))
+
+    async def with_keys(self, attempt: Callable[[], Awaitable[_Result]]) -> _Result:
+        """What `attempt` returns, in which rows are opened and sealed. Where keys are missing they are loaded, and it
+        is begun anew. Raises UnavailableError."""
+        if self.keys is None:
+            return await attempt()
+        with using(self.keys):
+            return await self.keys.with_keys(attempt)
+
+    async def ensure_keys(self, tenant_ids: Collection[str]) -> None:
+        """Give these tenants keys where they have none. Raises FailedPreconditionError, UnavailableError."""
+        if self.keys is not None:
+            await self.keys.ensure(tenant_ids, create=True)
 
     async def check(self) -> str:
         """Why the database can't be read at the moment, in one phrase; empty when it can."""

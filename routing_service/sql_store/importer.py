@@ -27,6 +27,7 @@ from routing_service.sql_store.journal import BindingWrite, write_binding_change
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.requests import ResultForm, once
 from routing_service.sql_store.rows import binding_values
+from routing_service.sql_store.sealing import sealed_binding, stored_number
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
@@ -104,7 +105,7 @@ class SqlBindingImporter:
         kept = [each.binding for each in sifting.kept]
         columns = [binding_values(each) for each in kept]
         for of_bindings in _sliced(columns):
-            await insert_rows(connection, bindings, of_bindings)
+            await insert_rows(connection, bindings, [sealed_binding(each) for each in of_bindings])
         for claimed in _sliced(sifting.claims(tenant_id)):
             await insert_rows(connection, binding_claims, claimed)
         used = {each.terms.access_number for each in kept}
@@ -178,11 +179,17 @@ class SqlBindingImporter:
             )
         )
         holders: dict[_Place, tuple[str, bool]] = {}
-        places = sorted({place for each in drafts for place in _places(each)})
-        for some in _sliced(places):
+        places = {
+            (access_number, stored_number(tenant_id, number)): (access_number, number)
+            for each in drafts
+            for access_number, number in _places(each)
+        }
+        for some in _sliced(sorted(places)):
             rows = (await connection.execute(statement, {"places": json_list(some)})).all()
             held_places = (row for row in rows if row.binding_id is not None)
-            holders.update({(row.access_number, row.number): (row.binding_id, bool(row.live)) for row in held_places})
+            holders.update(
+                {places[row.access_number, row.number]: (row.binding_id, bool(row.live)) for row in held_places}
+            )
         return holders
 
 
@@ -232,7 +239,12 @@ class _Sifting:
     def claims(self, tenant_id: str) -> list[dict[str, str]]:
         """The rows of `binding_claims` for what is kept."""
         return [
-            {"tenant_id": tenant_id, "access_number": access_number, "number": number, "binding_id": binding_id}
+            {
+                "tenant_id": tenant_id,
+                "access_number": access_number,
+                "number": stored_number(tenant_id, number),
+                "binding_id": binding_id,
+            }
             for (access_number, number), (binding_id, _) in self._claimed.items()
         ]
 
@@ -263,7 +275,9 @@ async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collect
         binding_claims.c.number == sa.bindparam("of_number"),
     )
     for some in _sliced(sorted(places)):
-        await connection.execute(statement, [{"of_access_number": x, "of_number": number} for x, number in some])
+        await connection.execute(
+            statement, [{"of_access_number": x, "of_number": stored_number(tenant_id, number)} for x, number in some]
+        )
 
 
 def _places(draft: ImportDraft) -> list[_Place]:

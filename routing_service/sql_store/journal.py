@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.at_rest.cipher import current_cipher
 from common.clock import from_microseconds, to_microseconds
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
@@ -19,6 +20,7 @@ from routing_service.domain.write_origin import WriteOrigin
 from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes
 from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.rows import binding_values, tenant_values
+from routing_service.sql_store.sealing import Columns, audit_place
 
 # From so many rows on they are worth a command of their own.
 MANY_ROWS = 16
@@ -74,11 +76,31 @@ async def write_audit(
         }
         for each in records
     ]
+    for row in rows:
+        seal_documents(row)
     if len(rows) >= MANY_ROWS:
         await insert_rows(connection, audit_entries, rows)
     else:
         # Without asking for the ids they are written in one go.
         await connection.execute(sa.insert(audit_entries).inline(), rows)
+
+
+def seal_documents(row: dict[str, Any]) -> None:
+    """Seal the documents in the columns of an entry, where there are any."""
+    cipher = current_cipher()
+    for side in ("before_json", "after_json"):
+        if row[side]:
+            row[side] = cipher.seal(row["tenant_id"], audit_place(row, side), row[side])
+
+
+def opened_documents(row: Columns) -> tuple[str, str]:
+    """The documents before and after of a stored entry. Raises UnexpectedError."""
+    cipher = current_cipher()
+    before, after = (
+        cipher.open(row["tenant_id"], audit_place(row, side), row[side]) if row[side] else ""
+        for side in ("before_json", "after_json")
+    )
+    return before, after
 
 
 async def write_binding_changes(

@@ -9,6 +9,7 @@ from common.clock import from_microseconds
 from routing_service.domain.journal import AuditEntry, BindingChange, ChangeType
 from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes, binding_history, bindings
 from routing_service.sql_store.database import Database
+from routing_service.sql_store.journal import opened_documents
 from routing_service.sql_store.rows import BINDING_COLUMNS, read_binding
 
 
@@ -36,11 +37,12 @@ class SqlAuditLog:
                     actor=row.actor,
                     action=row.action,
                     object_id=row.object_id,
-                    before_json=row.before_json,
-                    after_json=row.after_json,
+                    before_json=documents[0],
+                    after_json=documents[1],
                     request_id=row.request_id,
                 )
                 for row in (await connection.execute(page)).all()
+                for documents in (opened_documents(row._mapping),)
             ]
 
         return await self._database.read(work)

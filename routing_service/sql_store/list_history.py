@@ -11,6 +11,7 @@ from common.clock import to_microseconds
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.number_list import NumberListAction
 from routing_service.sql_schema import number_list_entries, number_list_history
+from routing_service.sql_store.sealing import stored_number
 
 
 async def keep_entries_as_history(connection: AsyncConnection, at: datetime, *where: Any) -> None:
@@ -39,7 +40,9 @@ def past_statements(key: RouteKey, access_number: str, at_us: int) -> Iterable["
             (number_list_history, number_list_history.c.ended_at_us > at_us),
         )
     ]
-    beginnings = [key.calling_number[:length] for length in range(1, len(key.calling_number) + 1)]
+    beginnings = [
+        stored_number(key.tenant_id, key.calling_number[:length]) for length in range(1, len(key.calling_number) + 1)
+    ]
     matching = sa.union_all(*(each.where(each.selected_columns.pattern.in_(beginnings)) for each in then)).subquery()
     allowing = sa.union_all(
         *(each.where(each.selected_columns.action == NumberListAction.ALLOW.value) for each in then)

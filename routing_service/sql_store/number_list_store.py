@@ -21,6 +21,7 @@ from routing_service.sql_store.journal import AuditRecord, Document, write_audit
 from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import list_entry_values, read_list_entry, read_list_entry_values
+from routing_service.sql_store.sealing import sealed_entry, stored_number
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
@@ -52,7 +53,7 @@ class SqlNumberListStore:
             entry = make(await locked_tenant(connection, tenant_id, for_change=True))
             replaced = await _made_way(connection, entry)
             await _check_count(connection, tenant_id)
-            await connection.execute(sa.insert(number_list_entries).values(list_entry_values(entry)))
+            await connection.execute(sa.insert(number_list_entries).values(sealed_entry(list_entry_values(entry))))
             _touch(transaction, entry)
             records = [AuditRecord("list.delete", each.entry_id, before=_document(each)) for each in replaced]
             records.append(AuditRecord("list.create", entry.entry_id, after=_document(entry)))
@@ -112,7 +113,7 @@ async def _made_way(connection: AsyncConnection, entry: NumberListEntry) -> Sequ
         columns.tenant_id == entry.tenant_id,
         columns.access_number == entry.terms.access_number,
         columns.pattern_type == entry.terms.pattern_type.value,
-        columns.pattern == entry.terms.pattern,
+        columns.pattern == stored_number(entry.tenant_id, entry.terms.pattern),
     )
     there = (await connection.execute(sa.select(number_list_entries).where(*same_place))).one_or_none()
     if there is None:

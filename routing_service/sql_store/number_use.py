@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from common.clock import to_microseconds
 from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS
 from routing_service.sql_schema import binding_claims, binding_history, bindings, pool_numbers
+from routing_service.sql_store.sealing import stored_number
 
 _PAIRS = [kind.value for kind in PAIR_KINDS]
 
@@ -31,7 +32,8 @@ async def uses_of(
     """How access numbers are used by these numbers, which are A and B of a pair."""
     now_us, resting_since_us = to_microseconds(now), to_microseconds(now - cool_down)
     found = []
-    for number in numbers:
+    stored = [stored_number(tenant_id, each) for each in numbers]
+    for number in stored:
         for side in ("a_number", "b_number"):
             found.append(_of_number(bindings, tenant_id, side, number).where(_lasted(bindings, resting_since_us)))
             found.append(
@@ -40,7 +42,7 @@ async def uses_of(
                 )
             )
     rows = (await connection.execute(sa.union(*found))).all()
-    pair = set(numbers)
+    pair = set(stored)
     live: set[str] = set()
     resting: set[str] = set()
     others: set[str] = set()
@@ -54,7 +56,7 @@ async def uses_of(
 
 async def previous_number(connection: AsyncConnection, tenant_id: str, pair: Sequence[str]) -> str | None:
     """The access number that this pair had last, None where it never had one."""
-    a, b = pair
+    a, b = (stored_number(tenant_id, each) for each in pair)
     found = [
         sa.select(table.c.access_number, table.c.updated_at_us).where(
             table.c.tenant_id == tenant_id,

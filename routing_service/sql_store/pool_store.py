@@ -1,6 +1,6 @@
 """NumberPoolStore on a database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,13 @@ from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, Document, write_audit
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
+from routing_service.sql_store.rows import BINDING_COLUMNS
+from routing_service.sql_store.sealing import opened_binding
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
 
+# What a use is read from.
+_USE_COLUMNS = ("binding_id", "a_number", "b_number", "updated_at_us", "expires_at_us")
 # Access numbers whose uses are read by one statement.
 _NUMBERS_AT_ONCE = 50
 
@@ -175,15 +179,13 @@ class SqlNumberPoolStore:
         self, tenant_id: str, numbers: Sequence[str], since: datetime, limit: int
     ) -> Sequence[NumberUse]:
         since_us = to_microseconds(since)
+        # Where numbers are encrypted the whole row is what opens.
+        names = _USE_COLUMNS if self._database.keys is None else [column.name for column in BINDING_COLUMNS]
         versions = []
         for table in (bindings, binding_history):
             ended = table.c.ended_at_us if "ended_at_us" in table.c else sa.cast(sa.null(), sa.BigInteger)
             version = sa.select(
-                table.c.binding_id,
-                table.c.a_number,
-                table.c.b_number,
-                table.c.updated_at_us,
-                table.c.expires_at_us,
+                *(table.c[name] for name in names),
                 ended.label("ended_at_us"),
             ).where(
                 table.c.tenant_id == tenant_id,
@@ -194,7 +196,7 @@ class SqlNumberPoolStore:
         statement = sa.union_all(*versions).limit(limit)
 
         async def work(connection: AsyncConnection) -> Sequence[NumberUse]:
-            return [_use(row) for row in (await connection.execute(statement)).all()]
+            return [_use(opened_binding(row._mapping)) for row in (await connection.execute(statement)).all()]
 
         return await self._database.read(work)
 
@@ -286,11 +288,11 @@ _NUMBERS_RESULT: ResultForm[Sequence[AccessNumber]] = ResultForm(
 )
 
 
-def _use(row: Any) -> NumberUse:
-    ends = [each for each in (row.ended_at_us, row.expires_at_us) if each is not None]
+def _use(columns: Mapping[Any, Any]) -> NumberUse:
+    ends = [each for each in (columns["ended_at_us"], columns["expires_at_us"]) if each is not None]
     return NumberUse(
-        row.binding_id,
-        tuple(each for each in (row.a_number, row.b_number) if each),
-        from_microseconds(row.updated_at_us),
+        columns["binding_id"],
+        tuple(each for each in (columns["a_number"], columns["b_number"]) if each),
+        from_microseconds(columns["updated_at_us"]),
         from_microseconds(min(ends)) if ends else None,
     )

@@ -1,7 +1,7 @@
 """Requests that are named by their sender, each carried out once."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from common.errors import InvalidArgumentError
 from routing_service.domain.binding import Binding
@@ -17,6 +18,7 @@ from routing_service.domain.write_origin import WriteOrigin
 from routing_service.sql_schema import requests
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.rows import binding_values, read_binding_values
+from routing_service.sql_store.sealing import request_digest, request_place
 from routing_service.sql_store.transaction import Transaction
 
 RETENTION = timedelta(hours=24)
@@ -58,9 +60,12 @@ async def once(
     if not origin.request_id:
         return await work()
     connection = transaction.connection
-    if not await _take_name(connection, tenant_id, origin, now, part):
+    cipher = current_cipher()
+    place = request_place(origin.request_id, part)
+    content_hash = request_digest(cipher, tenant_id, origin.content_hash)
+    if not await _take_name(connection, tenant_id, replace(origin, content_hash=content_hash), now, part):
         done = (await connection.execute(sa.select(requests).where(_is(tenant_id, origin, part)))).one()
-        if done.content_hash != origin.content_hash:
+        if done.content_hash != content_hash:
             raise InvalidArgumentError(
                 "request_id",
                 "a request of this id asked for something else within the last 24 hours",
@@ -71,13 +76,14 @@ async def once(
                 transaction.touch_access_numbers(scope_tenant_id, [access_number])
             else:
                 transaction.touch_tenant(scope_tenant_id)
-        return form.read(done.result)
+        return form.read(cipher.open(tenant_id, place, done.result) if done.result else "")
     result = await work()
+    written = form.write(result)
     scopes = [[each.tenant_id, each.access_number] for each in transaction.touched]
     await connection.execute(
         sa.update(requests)
         .where(_is(tenant_id, origin, part))
-        .values(result=form.write(result), scopes=orjson.dumps(scopes).decode())
+        .values(result=cipher.seal(tenant_id, place, written) if written else "", scopes=orjson.dumps(scopes).decode())
     )
     return result
 

@@ -20,6 +20,7 @@ from routing_service.profile_rules import RuledFields
 from routing_service.sql_schema import bindings, tenants
 from routing_service.sql_store import documents
 from routing_service.sql_store.binding_details import details_document, read_details
+from routing_service.sql_store.sealing import opened_binding, opened_entry, opened_tenant
 
 BINDING_COLUMNS = (*bindings.c,)
 TENANT_COLUMNS = (*tenants.c,)
@@ -52,7 +53,7 @@ def binding_values(binding: Binding) -> dict[str, Any]:
 
 def read_binding(row: Row[Any]) -> Binding:
     """The binding of a row with the columns of `bindings`. Raises UnexpectedError when this version can't read it."""
-    return read_binding_values(_columns(row))
+    return read_binding_values(opened_binding(_columns(row)))
 
 
 def read_binding_values(columns: Mapping[str, Any]) -> Binding:
@@ -107,7 +108,7 @@ def list_entry_values(entry: NumberListEntry) -> dict[str, Any]:
 
 def read_list_entry(row: Row[Any]) -> NumberListEntry:
     """The entry of a row of `number_list_entries`. Raises UnexpectedError when this version can't read it."""
-    return read_list_entry_values(_columns(row))
+    return read_list_entry_values(opened_entry(_columns(row)))
 
 
 def read_list_entry_values(columns: Mapping[str, Any]) -> NumberListEntry:
@@ -143,7 +144,7 @@ def tenant_values(tenant: Tenant) -> dict[str, Any]:
 
 def read_tenant(row: Row[Any]) -> Tenant:
     """The tenant of a row with the columns of `tenants`. Raises UnexpectedError when this version can't read it."""
-    return read_tenant_values(_columns(row))
+    return read_tenant_values(opened_tenant(_columns(row)))
 
 
 def read_tenant_values(columns: Mapping[str, Any]) -> Tenant:

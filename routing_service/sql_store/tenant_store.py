@@ -21,6 +21,7 @@ from routing_service.sql_store.journal import AuditRecord, tenant_document, writ
 from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import read_tenant, read_tenant_values, tenant_values
+from routing_service.sql_store.sealing import sealed_tenant
 from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
 
 # What the content hashes of writes of tenants begin with: these requests outlive their tenants.
@@ -61,12 +62,13 @@ class SqlTenantStore:
                     reason="TENANT_EXISTS",
                     metadata={"tenant_id": tenant.tenant_id},
                 )
-            await connection.execute(sa.insert(tenants).values(tenant_values(tenant)))
+            await connection.execute(sa.insert(tenants).values(sealed_tenant(tenant_values(tenant))))
             record = AuditRecord("tenant.create", tenant.tenant_id, after=tenant_document(tenant))
             await write_audit(connection, tenant.tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant.tenant_id)
             return tenant
 
+        await self._database.ensure_keys([tenant.tenant_id])
         return await self._writer.write(tenant.tenant_id, self._once(tenant.tenant_id, origin, work, _TENANT_RESULT))
 
     async def get(self, tenant_id: str) -> Tenant | None:
@@ -95,7 +97,7 @@ class SqlTenantStore:
             in_use = await _profiles_in_use(connection, tenant_id) if with_profiles else []
             changed = change(current, in_use)
             statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
-            await connection.execute(statement.values(tenant_values(changed)))
+            await connection.execute(statement.values(sealed_tenant(tenant_values(changed))))
             await self._keep_as_history(connection, current)
             record = AuditRecord("tenant.update", tenant_id, tenant_document(current), tenant_document(changed))
             await write_audit(connection, tenant_id, origin, self._clock.now(), [record])
@@ -149,7 +151,8 @@ class SqlTenantStore:
         ended = sa.select(sa.func.max(tenant_history.c.ended_at_us))
         last_us = await connection.scalar(ended.where(tenant_history.c.tenant_id == tenant.tenant_id))
         ended_at_us = max(to_microseconds(self._clock.now()), (last_us or 0) + 1)
-        await connection.execute(sa.insert(tenant_history), [{**tenant_values(tenant), "ended_at_us": ended_at_us}])
+        version = {**sealed_tenant(tenant_values(tenant)), "ended_at_us": ended_at_us}
+        await connection.execute(sa.insert(tenant_history), [version])
 
 
 async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:

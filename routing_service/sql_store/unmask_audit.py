@@ -28,4 +28,5 @@ class SqlUnmaskAudit:
                 record = AuditRecord(UNMASK_ACTION, tenant_id, after=asked)
                 await write_audit(connection, tenant_id, origin, now, [record])
 
+        await self._database.ensure_keys(request.tenant_ids)
         await self._database.write(work)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.at_rest.master_keys import new_master_key
 from common.clock import SystemClock
 from routing_service.ports import (
     BindingHistory,
@@ -60,7 +61,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "postgresql+redis"])
+@pytest.fixture(params=["sqlite", "sqlite+encrypted", "postgresql", "postgresql+redis"])
 def backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -68,18 +69,25 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def database_url(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> str:
-    if backend == "sqlite":
+    if backend.startswith("sqlite"):
         return f"sqlite+aiosqlite:///{tmp_path / 'routing.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return await server.create_database()
 
 
 @pytest.fixture
-async def empty_stores(request: pytest.FixtureRequest, backend: str, database_url: str) -> AsyncIterator[Stores]:
-    server: RedisServer | None = request.getfixturevalue("redis") if backend.endswith("+redis") else None
+async def empty_stores(
+    request: pytest.FixtureRequest, backend: str, database_url: str, tmp_path: Path
+) -> AsyncIterator[Stores]:
+    master_key_file = None
+    if "+encrypted" in backend:
+        master_key_file = tmp_path / "master.key"
+        master_key_file.write_text(new_master_key())
+    server: RedisServer | None = request.getfixturevalue("redis") if "+redis" in backend else None
     settings = RoutingServiceSettings(
         database_url=database_url,
         migrate_at_start="yes",
+        master_key_file=master_key_file,
         read_timeout_seconds=PATIENT.read_timeout_seconds,
         write_timeout_seconds=PATIENT.write_timeout_seconds,
         redis_url="" if server is None else server.url,

@@ -8,6 +8,7 @@ from common.errors import AbortedError
 from routing_service.sql_schema import audit_entries, binding_changes, bindings
 from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.rows import binding_values, read_binding
+from routing_service.sql_store.sealing import sealed_binding
 from tests.contract.routing_store.conftest import Stores
 from tests.unit.routing_service.builders import FULL_PROFILE, NOW, TENANT, A, B, C, D, axb, stored
 
@@ -27,8 +28,8 @@ async def count(stores: Stores, table: sa.Table) -> int:
 async def test_rows_are_what_single_inserts_make_of_them(stores: Stores) -> None:
     async def work(connection: AsyncConnection) -> None:
         first = stored(axb(C, D), "a")
-        await connection.execute(sa.insert(bindings).values(binding_values(first)))
-        await insert_rows(connection, bindings, [binding_values(each) for each in PAIRS])
+        await connection.execute(sa.insert(bindings).values(sealed_binding(binding_values(first))))
+        await insert_rows(connection, bindings, [sealed_binding(binding_values(each)) for each in PAIRS])
         await insert_rows(connection, bindings, [])
 
     async def rows(connection: AsyncConnection) -> list[object]:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from common.at_rest.cipher import PLAIN
 from common.errors import UnavailableError, UnexpectedError
 from routing_service import sql_schema
 from routing_service.domain.decision import RouteKey
@@ -58,7 +59,8 @@ async def test_processes_that_start_together_migrate_once(database_url: str) -> 
 async def test_the_database_itself_refuses_a_second_claim(stores: Stores) -> None:
     await create(stores, axb(A, B), "b1")
     await create(stores, axb(C, D), "b2")
-    claim = {"tenant_id": TENANT, "access_number": X, "number": A, "binding_id": "b2"}
+    cipher = PLAIN if stores.database.keys is None else stores.database.keys
+    claim = {"tenant_id": TENANT, "access_number": X, "number": cipher.number_key(TENANT, A), "binding_id": "b2"}
     with pytest.raises(sa.exc.IntegrityError):
         async with stores.database.writers.begin() as connection:
             await connection.execute(sa.insert(sql_schema.binding_claims).values(claim))
