@@ -65,6 +65,23 @@ class PostgresServer:
         return self.directory / "data"
 
     @property
+    def user(self) -> str | None:
+        """Whom its programs run as; None: whoever we are."""
+        return self._user
+
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs."""
+        return self._bin / name
+
+    def restore(self, backup: Path) -> None:
+        """Stop, go back to a copy of the data directory, and start on it."""
+        self.stop()
+        shutil.rmtree(self.data_directory)
+        backup.rename(self.data_directory)
+        self.data_directory.chmod(0o700)
+        self.start()
+
+    @property
     def child(self) -> ChildProcess:
         if self._child is None:
             raise RuntimeError("PostgreSQL was not started")

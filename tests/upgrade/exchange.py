@@ -81,8 +81,14 @@ class EventsReplica:
         return self.calls.GetCall(request, timeout=CALL_SECONDS)
 
     def stored(self, session_id: str) -> list[str]:
+        """The numbers of a call's events; none for a call that nothing is known of."""
         request = call_service_pb2.ListCallEventsRequest(tenant_id=TENANT, session_id=session_id)
-        return [each.event.seq for each in self.calls.ListCallEvents(request, timeout=CALL_SECONDS).events]
+        try:
+            return [each.event.seq for each in self.calls.ListCallEvents(request, timeout=CALL_SECONDS).events]
+        except grpc.RpcError as error:
+            if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
+                return []
+            raise
 
 
 @contextmanager
