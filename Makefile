@@ -76,6 +76,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies again and rewrite both lock files
 
 include tools/k8s/targets.mk
 include tools/supply_chain/targets.mk
+include tools/monitoring/targets.mk
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
