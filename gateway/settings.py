@@ -153,7 +153,7 @@ class GatewaySettings(SamplingSettings):
     metrics_max_tenants: int = Field(
         default=20,
         ge=0,
-        le=200,
+        le=40,
         description="Most enterprises that metrics name, first come, first named; the others are `other` together.",
     )
     trace_keep_errors: bool = Field(

@@ -168,7 +168,7 @@ ATTRIBUTES: Final[dict[str, Content]] = {
 }
 
 # ---- Metrics ---------------------------------------------------------------------------------------------------------
-# Each has its name, its unit, what it says and its labels. docs/metrics.md is generated from here.
+# Each has its name, its unit, what it says and its labels: its comment is what it says, and docs/metrics.md has it too.
 
 # What stands between the fastest answer and the longest budget, in seconds.
 _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -184,7 +184,7 @@ LABELS: dict[str, str] = {
     "tenant": "a vccId for as many enterprises as `metrics_max_tenants` says, `other` for the rest, `unknown` for what "
     "is no enterprise",
     "result": "a result code of the protocol (docs/codes.md)",
-    "status": "the HTTP status of the answer: 200, 400, 403, 408, 413, 415 or 503",
+    "status": "the HTTP status of the answer: 200 (to a query, with result 1001), 400, 403, 408, 413, 415 or 503",
     "kind": "`query` or `event`",
     "peer": "`routing_service` or `event_service`",
     "source": "where an answer's binding came from: `cache`, `store`, `none`",
@@ -193,33 +193,26 @@ LABELS: dict[str, str] = {
     "what": "what is cut off: `redis`, `store`",
     "pool": "`read`, `write`, `log`, `subscriptions`, `webhooks`: connections of one kind to the database",
     "mode": "`live`: as events came in; `catching_up`: of what was there before, or too fast for the consumer",
-    "method": "`Service/Method`, one that is served; `other` for anything else",
+    "method": "`Service/Method`, one that is served; calls of others are not counted",
     "code": "the gRPC status",
     "state": "the state of a delivery, `pending` or `dead`",
 }
 
-# Every process: how much later than asked for its event loop was. Nothing else that it does can be faster.
+# Every process.
 LOOP_LAG = histogram(
     "axbridge.event_loop.lag", "s", "How late the event loop is, looked at ten times a second.", bounds=_SHORT_SECONDS
 )
-# Every process: 1 when it says that calls may come to it.
 READY = gauge("axbridge.ready", "", "1 when calls may come here, 0 when not (GET /readyz says why).")
-# Every process: what is wrong with it although calls may come.
 DEGRADED = gauge("axbridge.degraded.reasons", "", "How many things do not work although calls may come.")
-# Every process: CPU time.
 PROCESS_CPU = counter("process.cpu.time", "s", "CPU time that the process used.")
-# Every process: memory.
 PROCESS_MEMORY = gauge("process.memory.usage", "By", "Memory that the process holds (resident).")
-# Every process: files and sockets.
 PROCESS_FILES = gauge("process.open_file_descriptor.count", "", "Files and sockets that the process has open.")
-# Every process: lines that were not written, so that logging stays cheap.
 LOG_LINES_HELD_BACK = counter(
     "axbridge.log.requests.held_back", "", "Lines of requests that went well and were not logged, above the bound."
 )
-# Every process: spans, by what became of them. Those that are lost cost a trace, never a call.
 SPANS = counter("axbridge.trace.spans", "", "Spans that were written, by what became of them.", "outcome")
 
-# gRPC services: every RPC, health checks and reflection included.
+# gRPC services.
 RPC_DURATION = histogram(
     "axbridge.rpc.duration",
     "s",
@@ -228,10 +221,9 @@ RPC_DURATION = histogram(
     "code",
     bounds=_ANSWER_SECONDS,
 )
-# gRPC services: RPCs under way, streams included.
 RPC_ACTIVE = gauge("axbridge.rpc.active", "", "RPCs under way, open streams included.")
 
-# gateway: the answers to the platform's queries. Its count is the rate, its `result` tells the errors.
+# gateway.
 QUERY_DURATION = histogram(
     "axbridge.gateway.query.duration",
     "s",
@@ -240,7 +232,6 @@ QUERY_DURATION = histogram(
     "result",
     bounds=_ANSWER_SECONDS,
 )
-# gateway: the answers to the platform's events. 200 is on disk, 503 is to be sent again.
 EVENT_DURATION = histogram(
     "axbridge.gateway.event.duration",
     "s",
@@ -249,23 +240,16 @@ EVENT_DURATION = histogram(
     "status",
     bounds=_ANSWER_SECONDS,
 )
-# gateway: messages that were neither a query nor an event that could be read.
 REFUSED_MESSAGES = counter("axbridge.gateway.refused.messages", "", "Messages that could not be read.", "status")
-# gateway: messages whose sender may not speak for the enterprise.
 DENIED_MESSAGES = counter("axbridge.gateway.denied.messages", "", "Messages whose sender may not speak for the vccId.")
-# gateway: messages over their enterprise's rate.
 LIMITED_MESSAGES = counter(
     "axbridge.gateway.limited.messages", "", "Messages over their enterprise's rate: answered 9002 or 503.", "kind"
 )
-# gateway: requests that failed for a reason nobody thought of: each is a bug.
 UNEXPECTED_ERRORS = counter("axbridge.gateway.unexpected.errors", "", "Requests that failed for a reason of our own.")
-# gateway: refused messages that could not even be put away for people to look at.
 QUARANTINE_LOST = counter(
     "axbridge.gateway.quarantine.lost", "", "Refused messages that could not be kept in the quarantine."
 )
-# gateway: how many queries or events go out in one RPC.
 BATCH_SIZE = histogram("axbridge.gateway.batch.size", "", "Messages in one RPC.", "kind", bounds=_ITEMS)
-# gateway: how long the batch's first message waited before it went out.
 BATCH_WAIT = histogram(
     "axbridge.gateway.batch.wait",
     "s",
@@ -273,102 +257,64 @@ BATCH_WAIT = histogram(
     "kind",
     bounds=_SHORT_SECONDS,
 )
-# gateway: how long the RPCs take, as the gateway sees it.
 BATCH_DURATION = histogram(
     "axbridge.gateway.batch.duration", "s", "How long a batch was away.", "kind", "outcome", bounds=_ANSWER_SECONDS
 )
-# gateway: batches that went out a second time: a replica did not answer in time, or at all.
 BATCH_RETRIES = counter("axbridge.gateway.batch.retries", "", "Batches that were sent a second time.", "kind")
-# gateway: messages that wait to go out.
 QUEUE_MESSAGES = gauge("axbridge.gateway.queue.messages", "", "Messages that wait to be sent.", "kind")
-# gateway: messages that found the queue full.
 QUEUE_REFUSED = counter("axbridge.gateway.queue.refused", "", "Messages that found no room to wait.", "kind")
-# gateway: answered queries on their way into the call records.
 DECISIONS_WAITING = gauge("axbridge.gateway.decisions.waiting", "", "Answered queries that are not recorded yet.")
-# gateway: answered queries that no call record will know of.
 DECISIONS_DROPPED = counter(
     "axbridge.gateway.decisions.dropped", "", "Answered queries that were lost to the call records."
 )
-# gateway: the platform's connections.
 CONNECTIONS = gauge("axbridge.gateway.connections", "", "Open connections of the platform.")
-# gateway: connections that were ended by us: too slow with their headers, or too many.
 CONNECTIONS_CUT = counter("axbridge.gateway.connections.cut", "", "Connections that were cut or not taken.", "reason")
-# gateway: whether the other services answer.
 PEER_REACHABLE = gauge("axbridge.gateway.peer.reachable", "", "1 while the service answers, 0 when not.", "peer")
-# gateway: the directory of enterprises.
 TENANTS_KNOWN = gauge("axbridge.gateway.tenants", "", "Enterprises that the gateway knows.")
 
-# routing_service: the answers, by where they came from.
+# routing_service.
 ROUTING_ANSWERS = counter("axbridge.routing.answers", "", "Queries that were answered here.", "result", "source")
-# routing_service: how long a batch takes from its first read to its last decision.
 ROUTING_BATCH_DURATION = histogram(
     "axbridge.routing.batch.duration", "s", "How long a batch of queries took.", bounds=_ANSWER_SECONDS
 )
-# routing_service: how many queries come together.
 ROUTING_BATCH_SIZE = histogram("axbridge.routing.batch.size", "", "Queries in one batch.", bounds=_ITEMS)
-# routing_service: keys that were looked for in the cache, by what came of it.
 CACHE_KEYS = counter("axbridge.routing.cache.keys", "", "Keys that the cache was asked for.", "outcome")
-# routing_service: leases given to readers who missed: who has one may fill the cache.
 CACHE_LEASES = counter("axbridge.routing.cache.leases", "", "Keys that were missed and may be filled by their reader.")
-# routing_service: what was put into the cache.
 CACHE_FILLS = counter("axbridge.routing.cache.fills", "", "Entries that were put into the cache.", "outcome")
-# routing_service: keys that were read from the store.
 CACHE_LOADS = counter("axbridge.routing.cache.loads", "", "Keys that were read from the database.", "outcome")
-# routing_service: the statements for that.
 CACHE_LOAD_STATEMENTS = counter("axbridge.routing.cache.load.statements", "", "Statements that read such keys.")
-# routing_service: changes of bindings, by how the cache learned of them.
 CACHE_WRITES = counter("axbridge.routing.cache.writes", "", "Changes, by how the cache was kept right.", "outcome")
-# routing_service: answers from the cache that were compared with the database.
 CACHE_AUDITS = counter("axbridge.routing.cache.audits", "", "Answers from the cache that were compared with the store.")
-# routing_service: the alarm that must never ring: an answer was stale.
 CACHE_MISMATCHES = counter("axbridge.routing.cache.mismatches", "", "Answers from the cache that were stale.")
-# routing_service: circuit breakers.
 BREAKER_OPEN = gauge("axbridge.routing.breaker.open", "", "1 while it is not asked because it did not answer.", "what")
-# routing_service: what is remembered of earlier calls, for groups and for calling back.
 CALL_MEMORY = counter("axbridge.routing.call_memory.calls", "", "Calls to remember, by what came of it.", "outcome")
-# routing_service: calls that wait to be remembered.
 CALL_MEMORY_WAITING = gauge("axbridge.routing.call_memory.waiting", "", "Calls that wait to be stored.")
 
-# Services with a database: connections in use.
+# Services with a database.
 POOL_IN_USE = gauge("axbridge.database.connections.in_use", "", "Connections to the database in use.", "pool")
-# Services with a database: how many there may be.
 POOL_SIZE = gauge("axbridge.database.connections.limit", "", "Most connections to the database.", "pool")
-# Services with a database: somebody waited for a connection in vain.
 POOL_EXHAUSTED = counter(
     "axbridge.database.connections.exhausted", "", "Times that no connection was free in time.", "pool"
 )
 
-# event_service: from a request to append to its commit: the waiting and the writing.
+# event_service.
 APPEND_DURATION = histogram(
     "axbridge.events.append.duration", "s", "From a request to its commit.", "outcome", bounds=_ANSWER_SECONDS
 )
-# event_service: one transaction.
 GROUP_DURATION = histogram("axbridge.events.group.duration", "s", "How long a commit took.", bounds=_ANSWER_SECONDS)
-# event_service: how many messages share a commit.
 GROUP_SIZE = histogram("axbridge.events.group.size", "", "Events and decisions in one commit.", bounds=_ITEMS)
-# event_service: how long the oldest message waits to be written: what to scale by.
 APPEND_LAG = gauge("axbridge.events.append.lag", "s", "How long the oldest request waits to be written.")
-# event_service: messages that wait to be written.
 APPEND_QUEUE = gauge("axbridge.events.append.queue", "", "Events and decisions that wait to be written.")
-# event_service: what they take.
 APPEND_QUEUE_BYTES = gauge("axbridge.events.append.queue.size", "By", "Memory of what waits to be written.")
-# event_service: requests that found the queue full.
 APPEND_REFUSED = counter("axbridge.events.append.refused", "", "Requests that found no room to wait.")
-# event_service: events by what became of them.
 EVENTS_APPENDED = counter("axbridge.events.appended", "", "Events that were taken, by what they were.", "outcome")
-# event_service: recorded answers.
 DECISIONS_APPENDED = counter("axbridge.events.decisions.appended", "", "Answers to queries that were recorded.")
-# event_service: calls that were written last and are known without reading.
 KNOWN_CALLS = counter(
     "axbridge.events.known_calls.lookups", "", "Calls of new events, by whether they were known.", "outcome"
 )
-# event_service: how many are remembered.
 KNOWN_CALLS_KEPT = gauge("axbridge.events.known_calls", "", "Calls that are remembered.")
-# event_service: what they take.
 KNOWN_CALLS_BYTES = gauge("axbridge.events.known_calls.size", "By", "Memory that remembered calls take.")
-# event_service: subscribers' streams.
 SUBSCRIPTION_STREAMS = gauge("axbridge.events.subscription.streams", "", "Open streams of subscribers.")
-# event_service: how long after its reception an event, or after its change a record, went to a subscriber.
 SUBSCRIPTION_LAG = histogram(
     "axbridge.events.subscription.lag",
     "s",
@@ -376,34 +322,26 @@ SUBSCRIPTION_LAG = histogram(
     "mode",
     bounds=_DELIVERY_SECONDS,
 )
-# event_service: streams that ended, by why.
 SUBSCRIPTION_ENDS = counter("axbridge.events.subscription.ends", "", "Streams that ended.", "reason")
-# event_service: attempts to deliver to a webhook.
 WEBHOOK_ATTEMPTS = counter(
     "axbridge.events.webhook.attempts", "", "Requests to webhooks, by what came of them.", "outcome"
 )
-# event_service: how long the endpoints take.
 WEBHOOK_DURATION = histogram(
     "axbridge.events.webhook.duration", "s", "How long a request to a webhook took.", bounds=_ANSWER_SECONDS
 )
-# event_service: how long messages to endpoints that answer take; one that fails waits by its schedule.
 WEBHOOK_LAG = histogram(
     "axbridge.events.webhook.lag",
     "s",
     "From a message's queueing to the end of its first attempt.",
     bounds=_DELIVERY_SECONDS,
 )
-# event_service: requests under way.
 WEBHOOK_IN_FLIGHT = gauge("axbridge.events.webhook.in_flight", "", "Requests to webhooks under way.")
-# event_service: what the queue of the webhooks holds, for the whole installation, looked at now and then.
 WEBHOOK_DELIVERIES = gauge("axbridge.events.webhook.deliveries", "", "Messages that are queued, or dead.", "state")
-# event_service: the oldest of those that wait.
 WEBHOOK_OLDEST = gauge("axbridge.events.webhook.oldest", "s", "How long the oldest queued message waits.")
-# event_service: endpoints that get nothing for a while since they failed.
 WEBHOOK_HELD = gauge("axbridge.events.webhook.held_endpoints", "", "Enabled endpoints whose circuit is open.")
-# event_service: messages that were given up.
 WEBHOOK_DEAD = counter("axbridge.events.webhook.dead_letters", "", "Messages that were given up.")
 
+# All of them.
 METRICS: tuple[MetricDefinition, ...] = tuple(
     each for each in list(globals().values()) if isinstance(each, MetricDefinition)
 )
