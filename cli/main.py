@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, bind, bindings, call_reports, calls, keys, lists, pool, quarantine, tenant, webhooks
+from cli import audit, bind, bindings, call_reports, calls, encryption, keys, lists, pool, quarantine, tenant, webhooks
 from cli.errors import OneLineErrors
 from cli.explain import explain
 from cli.import_bindings import import_bindings
@@ -69,6 +69,7 @@ app.command()(simulate)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
+app.add_typer(encryption.app, name="encryption")
 
 if __name__ == "__main__":
     app()

@@ -15,6 +15,9 @@ from common.at_rest.sql_keys import KeyTables, SqlKeyStore
 from common.errors import FailedPreconditionError
 from common.sql import begin_write
 
+_MODE = 1
+# Rows from here on say which steps of encrypting a database are done.
+_FIRST_STEP = 100
 _PROOF_CONTEXT = "encryption_state"
 _PROOF = b"axbridge"
 
@@ -42,21 +45,23 @@ class KeptDatabase:
 
 async def read_mode(connection: AsyncConnection, tables: KeyTables) -> Mode:
     """How the database keeps numbers."""
-    mode: str | None = await connection.scalar(sa.select(tables.state.c.mode))
+    mode: str | None = await connection.scalar(sa.select(tables.state.c.mode).where(tables.state.c.state_id == _MODE))
     return Mode.PLAIN if mode is None else Mode(mode)
 
 
 async def write_mode(connection: AsyncConnection, tables: KeyTables, mode: Mode, master: MasterKeys) -> None:
     """Say how the database keeps numbers from now on."""
     proof = await master.wrap(_PROOF, _PROOF_CONTEXT)
-    await connection.execute(sa.delete(tables.state))
-    row = {"state_id": 1, "mode": mode.value, "master_key_id": proof.master_key_id, "proof": proof.content}
+    await connection.execute(sa.delete(tables.state).where(tables.state.c.state_id == _MODE))
+    row = {"state_id": _MODE, "mode": mode.value, "master_key_id": proof.master_key_id, "proof": proof.content}
     await connection.execute(sa.insert(tables.state).values(row))
 
 
 async def check_master(connection: AsyncConnection, kept: KeptDatabase, master: MasterKeys) -> None:
     """Raises FailedPreconditionError when the master key is not the one that the database was encrypted under."""
-    row = (await connection.execute(sa.select(kept.tables.state))).one_or_none()
+    row = (
+        await connection.execute(sa.select(kept.tables.state).where(kept.tables.state.c.state_id == _MODE))
+    ).one_or_none()
     if row is None:
         return
     try:
@@ -111,6 +116,18 @@ async def _check_mode(kept: KeptDatabase, master: MasterKeys | None) -> None:
                 )
             await write_mode(connection, kept.tables, Mode.ENCRYPTED, master)
         await check_master(connection, kept, master)
+
+
+async def is_done(connection: AsyncConnection, tables: KeyTables, step: int) -> bool:
+    """Whether a step of encrypting the database, which can't be told from its rows, was done."""
+    done = sa.select(tables.state.c.mode).where(tables.state.c.state_id == _FIRST_STEP + step)
+    return (await connection.execute(done)).first() is not None
+
+
+async def note_done(connection: AsyncConnection, tables: KeyTables, step: int) -> None:
+    """Note a step, in the transaction that does it."""
+    row = {"state_id": _FIRST_STEP + step, "mode": "done", "master_key_id": "", "proof": ""}
+    await connection.execute(sa.insert(tables.state).values(row))
 
 
 @asynccontextmanager
