@@ -81,8 +81,7 @@ class SqlBindingStore:
             statement = sa.update(bindings).where(_is(tenant_id, binding_id))
             await connection.execute(statement.values(sealed_binding(binding_values(changed))))
             await claims.claim(connection, changed, changed.updated_at)
-            for number in numbers:
-                await claims.give_back_access_number(connection, tenant_id, number)
+            await claims.give_back_access_numbers(connection, tenant_id, numbers)
             updated = BindingWrite(ChangeType.UPDATED, changed, current)
             await write_binding_changes(connection, tenant_id, origin, changed.updated_at, [updated])
             return changed
@@ -103,7 +102,7 @@ class SqlBindingStore:
             await _keep_as_history(connection, binding_id, ended_at)
             await claims.release(connection, binding_id)
             await connection.execute(sa.delete(bindings).where(_is(tenant_id, binding_id)))
-            await claims.give_back_access_number(connection, tenant_id, number)
+            await claims.give_back_access_numbers(connection, tenant_id, [number])
             transaction.touch_access_numbers(tenant_id, [number])
             deleted = BindingWrite(ChangeType.DELETED, current)
             await write_binding_changes(connection, tenant_id, origin, ended_at, [deleted])

@@ -14,7 +14,7 @@ from common.clock import to_microseconds
 from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
 from common.telemetry import names
-from common.telemetry.tracing import part
+from common.telemetry.tracing import PartSpan
 from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS, Binding
 from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
 from routing_service.domain.number_list import NumberListEntry
@@ -45,7 +45,8 @@ def _tenants_statement(is_sqlite: bool) -> sa.Select[Any]:
     return sa.select(*TENANT_COLUMNS).select_from(wanted.join(tenants, tenants.c.tenant_id == tenant_id))
 
 
-def _candidates_statement(is_sqlite: bool) -> sa.Select[Any]:
+def candidates_statement(is_sqlite: bool) -> sa.Select[Any]:
+    """The statement of `SqlCandidateSource.candidates`."""
     wanted = list_elements("keys", is_sqlite)
     tenant_id, access_number, calling_number = (element(wanted.c.value, place, is_sqlite) for place in range(3))
     owned = sa.and_(access_numbers.c.access_number == access_number, access_numbers.c.tenant_id == tenant_id)
@@ -74,7 +75,7 @@ class SqlCandidateSource:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tenants = _tenants_statement(database.is_sqlite)
-        self._candidates = _candidates_statement(database.is_sqlite)
+        self._candidates = candidates_statement(database.is_sqlite)
         self._lists = CallerLists(database.is_sqlite)
         self._system = {"db.system.name": database.system}
 
@@ -85,7 +86,7 @@ class SqlCandidateSource:
 
     async def _tenants_of(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
-        with part(names.SELECT_TENANTS, {**self._system, "db.operation.batch.size": len(tenant_ids)}):
+        with PartSpan(names.SELECT_TENANTS, {**self._system, "db.operation.batch.size": len(tenant_ids)}):
             rows = await self._database.read(lambda connection: _all(connection, self._tenants, {"tenant_ids": wanted}))
         found: dict[str, Tenant | ReadError] = {}
         for row in rows:
@@ -121,7 +122,7 @@ class SqlCandidateSource:
             # Few tenants have lists, and only for those does a batch take a second statement.
             return await self._lists.read(connection, listed) if listed else {}
 
-        with part(names.SELECT_BINDINGS, {**self._system, "db.operation.batch.size": len(keys)}):
+        with PartSpan(names.SELECT_BINDINGS, {**self._system, "db.operation.batch.size": len(keys)}):
             entries = await self._database.read(work)
         return {
             key: _candidates(rows_by_key[key], entries.get(key, ())) if key in rows_by_key else NOTHING_KNOWN

@@ -4,7 +4,8 @@ On PostgreSQL the row of the access number is locked first, so that its writers 
 transaction holds the write lock already. Where both fail, the primary key of `binding_claims` stands.
 """
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,22 +17,52 @@ from common.clock import to_microseconds
 from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.binding import EVERY_CALLER, Binding
 from routing_service.sql_schema import access_numbers, binding_claims, bindings, pool_numbers
+from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.sealing import stored_number
+
+# Access numbers by one statement: each ends well before its time limit.
+_NUMBERS_AT_ONCE = 1000
 
 
 async def lock_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
     """Hold these access numbers until the end of the transaction. Those that belong to nobody become the tenant's."""
     insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(access_numbers)
+    # An update that changes nothing locks the row that is there.
+    statement = statement.on_conflict_do_update(
+        index_elements=[access_numbers.c.access_number],
+        set_={"access_number": statement.excluded.access_number},
+    )
     # Always in the same order, or two writers could wait for each other for ever.
-    for number in sorted(set(numbers)):
-        statement = insert(access_numbers).values(access_number=number, tenant_id=tenant_id)
-        # An update that changes nothing locks the row that is there.
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[access_numbers.c.access_number],
-                set_={"access_number": statement.excluded.access_number},
-            )
-        )
+    rows = [{"access_number": each, "tenant_id": tenant_id} for each in sorted(set(numbers))]
+    for start in range(0, len(rows), _NUMBERS_AT_ONCE):
+        await connection.execute(statement, rows[start : start + _NUMBERS_AT_ONCE])
+
+
+async def take_numbers(
+    connection: AsyncConnection, tenant_id: str, field_by_number: Mapping[str, str], now: datetime
+) -> tuple[dict[str, list[str]], dict[str, FailedPreconditionError]]:
+    """Make many locked access numbers the tenant's, as `take_number` does: the owners until then, where they were other
+    tenants, and the errors for those that remain another one's. Each number comes with its field."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    listed = list_elements("numbers", is_sqlite)
+    others = sa.select(access_numbers.c.access_number).select_from(
+        listed.join(access_numbers, access_numbers.c.access_number == element(listed.c.value, 0, is_sqlite))
+    )
+    others = others.where(access_numbers.c.tenant_id != tenant_id).order_by(access_numbers.c.access_number)
+    previous_owners: defaultdict[str, list[str]] = defaultdict(list)
+    foreign: dict[str, FailedPreconditionError] = {}
+    numbers = [*field_by_number]
+    for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
+        parameters = {"numbers": json_list([[each] for each in numbers[start : start + _NUMBERS_AT_ONCE]])}
+        for number in (await connection.execute(others, parameters)).scalars().all():
+            try:
+                owner = await take_number(connection, tenant_id, number, now, field_by_number[number])
+            except FailedPreconditionError as error:
+                foreign[number] = error
+            else:
+                previous_owners[owner].append(number)
+    return previous_owners, foreign
 
 
 async def take_access_number(connection: AsyncConnection, binding: Binding, now: datetime) -> str:
@@ -125,15 +156,17 @@ async def release(connection: AsyncConnection, binding_id: str) -> None:
     await connection.execute(sa.delete(binding_claims).where(binding_claims.c.binding_id == binding_id))
 
 
-async def give_back_access_number(connection: AsyncConnection, tenant_id: str, number: str) -> None:
-    """Let go of a locked access number if the tenant has no binding on it any more, and it is in no pool."""
+async def give_back_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
+    """Let go of the locked access numbers on which the tenant has no binding any more, and that are in no pool."""
+    number = sa.bindparam("of_number")
     bound = sa.exists().where(bindings.c.tenant_id == tenant_id, bindings.c.access_number == number)
     pooled = sa.exists().where(pool_numbers.c.access_number == number)
-    await connection.execute(
-        sa.delete(access_numbers).where(
-            access_numbers.c.access_number == number, access_numbers.c.tenant_id == tenant_id, ~bound, ~pooled
-        )
+    statement = sa.delete(access_numbers).where(
+        access_numbers.c.access_number == number, access_numbers.c.tenant_id == tenant_id, ~bound, ~pooled
     )
+    rows = [{"of_number": each} for each in sorted(numbers)]
+    for start in range(0, len(rows), _NUMBERS_AT_ONCE):
+        await connection.execute(statement, rows[start : start + _NUMBERS_AT_ONCE])
 
 
 def is_live(now: datetime) -> Any:

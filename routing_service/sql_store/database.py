@@ -147,13 +147,20 @@ class Database:
 
 
 def _session_settings(timeout_seconds: float) -> Mapping[str, str]:
-    """PostgreSQL's own limits: they free what a process holds there that was frozen, or given up by its caller."""
+    """PostgreSQL's own limits: they free what a process holds there that was frozen, or given up by its caller.
+
+    And the way to rows, which is always through an index: a plan that was made while the tables were small would go on
+    reading all of them while an import fills them, until the database has looked at them again by itself.
+    """
     milliseconds = str(max(1, int(timeout_seconds * 1000)))
     return {
         "application_name": "axbridge-routing",
         "statement_timeout": milliseconds,
         "lock_timeout": milliseconds,
         "idle_in_transaction_session_timeout": milliseconds,
+        # What nothing else can answer is still read as a whole, and compiling such a plan would take longer.
+        "jit": "off",
+        **{f"enable_{each}": "off" for each in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material")},
     }
 
 

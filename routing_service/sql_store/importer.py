@@ -1,13 +1,11 @@
 """BindingImporter on a database: many bindings by few statements."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock
@@ -18,7 +16,7 @@ from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import ImportChunk, MakeDrafts
-from routing_service.sql_schema import access_numbers, binding_claims, bindings
+from routing_service.sql_schema import binding_claims, bindings
 from routing_service.sql_store import claims
 from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.database import Database
@@ -37,9 +35,6 @@ _ROWS_AT_ONCE = 1000
 CHUNK_TIMEOUT_SECONDS = 20.0
 ATOMIC_TIMEOUT_SECONDS = 60.0
 _NOT_STORED = "another row was refused, and all rows or none are stored"
-_OTHER_WAYS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material")
-_LOOK_UP_EACH_ROW = sa.select(*(sa.func.set_config(f"enable_{way}", "off", True) for way in _OTHER_WAYS))
-
 _Item = TypeVar("_Item")
 _Place = tuple[str, str]
 
@@ -83,14 +78,11 @@ class SqlBindingImporter:
         self, transaction: Transaction, tenant: Tenant, drafts: Drafts, chunk: ImportChunk, origin: WriteOrigin
     ) -> Sequence[ImportOutcome]:
         connection, tenant_id = transaction.connection, tenant.tenant_id
-        if not self._is_sqlite:
-            # A plan that was made while the tables were small would go on reading all of them while they grow: each
-            # row is to be looked up in an index.
-            await connection.execute(_LOOK_UP_EACH_ROW)
         wanted = [each for each in drafts if isinstance(each, ImportDraft)]
         numbers = sorted({each.binding.terms.access_number for each in wanted})
-        await self._lock(connection, tenant_id, numbers)
-        previous_owners, foreign = await self._take(connection, tenant_id, numbers, chunk.at)
+        await claims.lock_access_numbers(connection, tenant_id, numbers)
+        fields = dict.fromkeys(numbers, "binding.access_number")
+        previous_owners, foreign = await claims.take_numbers(connection, tenant_id, fields, chunk.at)
         if not tenant.settings.foreign_display_numbers_allowed:
             drafts = await _without_foreign_display_numbers(connection, tenant_id, drafts)
         sifting = _Sifting(await self._holders(connection, tenant_id, wanted, chunk.at), foreign, chunk)
@@ -109,9 +101,8 @@ class SqlBindingImporter:
         for claimed in _sliced(sifting.claims(tenant_id)):
             await insert_rows(connection, binding_claims, claimed)
         used = {each.terms.access_number for each in kept}
-        for number in numbers:
-            if number not in used:
-                await claims.give_back_access_number(connection, tenant_id, number)
+        unused = [each for each in numbers if each not in used]
+        await claims.give_back_access_numbers(connection, tenant_id, unused)
         transaction.touch_access_numbers(tenant_id, used)
         for owner, given in previous_owners.items():
             transaction.touch_access_numbers(owner, given)
@@ -121,40 +112,6 @@ class SqlBindingImporter:
             ]
             await write_binding_changes(connection, tenant_id, origin, chunk.at, created)
         return outcomes
-
-    async def _lock(self, connection: AsyncConnection, tenant_id: str, numbers: Sequence[str]) -> None:
-        """As `claims.lock_access_numbers`, for many numbers in their order."""
-        insert: Any = sqlite.insert if self._is_sqlite else postgresql.insert
-        statement = insert(access_numbers)
-        statement = statement.on_conflict_do_update(
-            index_elements=[access_numbers.c.access_number],
-            set_={"access_number": statement.excluded.access_number},
-        )
-        for some in _sliced(numbers):
-            rows = [{"access_number": each, "tenant_id": tenant_id} for each in some]
-            await connection.execute(statement, rows)
-
-    async def _take(
-        self, connection: AsyncConnection, tenant_id: str, numbers: Sequence[str], now: datetime
-    ) -> tuple[dict[str, list[str]], dict[str, FailedPreconditionError]]:
-        """Make the numbers the tenant's: the owners until then, and why some remain another one's."""
-        listed = list_elements("numbers", self._is_sqlite)
-        others = sa.select(access_numbers.c.access_number).select_from(
-            listed.join(access_numbers, access_numbers.c.access_number == element(listed.c.value, 0, self._is_sqlite))
-        )
-        others = others.where(access_numbers.c.tenant_id != tenant_id).order_by(access_numbers.c.access_number)
-        previous_owners: defaultdict[str, list[str]] = defaultdict(list)
-        foreign: dict[str, FailedPreconditionError] = {}
-        for some in _sliced(numbers):
-            parameters = {"numbers": json_list([[each] for each in some])}
-            for number in (await connection.execute(others, parameters)).scalars().all():
-                try:
-                    owner = await claims.take_number(connection, tenant_id, number, now, "binding.access_number")
-                except FailedPreconditionError as error:
-                    foreign[number] = error
-                else:
-                    previous_owners[owner].append(number)
-        return previous_owners, foreign
 
     async def _holders(
         self, connection: AsyncConnection, tenant_id: str, drafts: Sequence[ImportDraft], now: datetime

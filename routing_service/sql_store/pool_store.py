@@ -49,18 +49,20 @@ class SqlNumberPoolStore:
             added = make(await locked_tenant(connection, tenant_id, for_change=False))
             numbers = [each.number for each in added]
             await claims.lock_access_numbers(connection, tenant_id, numbers)
-            for place, number in enumerate(numbers):
-                field = f"access_numbers[{place}].number"
-                previous_owner = await claims.take_number(connection, tenant_id, number, at, field)
-                transaction.touch_access_numbers(previous_owner, [number])
+            fields = {number: f"access_numbers[{place}].number" for place, number in enumerate(numbers)}
+            previous_owners, foreign = await claims.take_numbers(connection, tenant_id, fields, at)
+            for error in foreign.values():
+                raise error
+            for owner, given in previous_owners.items():
+                transaction.touch_access_numbers(owner, given)
             transaction.touch_access_numbers(tenant_id, numbers)
             pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number.in_(numbers))
             taken = (await connection.execute(pooled.limit(1))).scalar_one_or_none()
             if taken is not None:
                 raise AlreadyExistsError(
-                    f"access_numbers[{numbers.index(taken)}].number: the number is in a pool already",
+                    f"{fields[taken]}: the number is in a pool already",
                     reason="ACCESS_NUMBER_EXISTS",
-                    metadata={"field": f"access_numbers[{numbers.index(taken)}].number"},
+                    metadata={"field": fields[taken]},
                 )
             await connection.execute(sa.insert(pool_numbers), [_columns(each, at) for each in added])
             records = [AuditRecord("pool.add", each.number, after=_document(each)) for each in added]
@@ -123,8 +125,7 @@ class SqlNumberPoolStore:
                 ],
             )
             await connection.execute(sa.delete(pool_numbers).where(*of_tenant))
-            for number in numbers:
-                await claims.give_back_access_number(connection, tenant_id, number)
+            await claims.give_back_access_numbers(connection, tenant_id, numbers)
             transaction.touch_access_numbers(tenant_id, numbers)
             records = [AuditRecord("pool.remove", row.access_number, before=_document(_read(row))) for row in found]
             await write_audit(connection, tenant_id, origin, at, records)

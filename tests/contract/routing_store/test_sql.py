@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.at_rest.cipher import PLAIN
 from common.errors import UnavailableError, UnexpectedError
@@ -15,10 +16,12 @@ from routing_service.domain.decision import RouteKey
 from routing_service.migrate import migrate, migrate_database
 from routing_service.ports import BindingFilter
 from routing_service.sql_store.binding_store import page_statement
+from routing_service.sql_store.candidates import candidates_statement
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.tenant_store import SqlTenantStore
-from tests.contract.routing_store.conftest import Stores
+from tests.contract.routing_store.conftest import PATIENT, Stores
 from tests.contract.routing_store.test_bindings import create, remove
+from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax, axb, stored, tenant
 
@@ -164,3 +167,19 @@ async def test_a_database_that_does_not_answer_in_time(stores: Stores, database_
         await impatient.read(hang)
     never.set()
     await impatient.close()
+
+
+async def test_queries_are_answered_through_indexes_from_the_first_row_on(postgres: PostgresServer) -> None:
+    """A plan for small tables stays in use while an import fills them."""
+    database = Database(await postgres.create_database(), PATIENT)
+    await migrate(database.writers)
+    wanted = candidates_statement(is_sqlite=False).params(keys='[["1", "+862566000001", "+8613800001111"]]')
+    query = wanted.compile(database.writers.sync_engine, compile_kwargs={"literal_binds": True})
+
+    async def explained(connection: AsyncConnection) -> str:
+        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {query}")).scalars())
+
+    for plan in (await database.read(explained), await database.write(explained)):
+        assert "Seq Scan" not in plan and "Hash" not in plan and "Bitmap" not in plan, plan
+        assert "pk_binding_claims" in plan and "pk_access_numbers" in plan, plan
+    await database.close()
