@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,6 +45,7 @@ NAME = "gateway"
 _RECORD_TIMEOUT_SECONDS = 5.0
 _LAST_FLUSH_SECONDS = 2.0
 _GRACE_SECONDS = 3.0
+_MAX_STUCK_BATCHES = 14
 
 _log = get_logger(__name__)
 
@@ -76,7 +78,11 @@ async def serve(settings: GatewaySettings, listener: socket.socket | None = None
         )
         sink = decisions if settings.record_decisions else NoDecisions()
         batches = BatchMetrics()
-        resolver = RoutingClient(routing, _limits(settings, settings.query_attempt_seconds), tracer, clock, batches)
+        # Resolving changes nothing, so a replica that does not answer is gone around.
+        limits = replace(
+            _limits(settings, settings.query_attempt_seconds), max_stuck_batches=_MAX_STUCK_BATCHES, retry_copies=2
+        )
+        resolver = RoutingClient(routing, limits, tracer, clock, batches)
         publisher = EventClient(events, _limits(settings, settings.event_attempt_seconds), tracer, clock, batches)
         traces = CallTraces(tracer, settings.sampler, settings.keep_rules)
         query_options = QueryOptions(settings.query_budget_seconds, traces)

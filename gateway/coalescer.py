@@ -8,9 +8,9 @@ are in flight already. Sending a second batch any sooner makes more and smaller 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from common.clock import Clock
 from common.errors import (
@@ -25,9 +25,12 @@ from gateway.batch_metrics import ARRIVED, FAILED, QUERIES, BatchMetrics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Outcome = TypeVar("Outcome")
 
 # Expired items are answered together, so that thousands of them don't mean thousands of searches.
 _SWEEP_GAP_SECONDS = 0.005
+# A batch is stuck when it is seen in flight twice, so far apart.
+_STUCK_SECONDS = 0.05
 _log = get_logger(__name__)
 
 
@@ -39,6 +42,10 @@ class CoalescerLimits:
     within its items' deadlines, and with round robin to another replica. One key may fill no more than
     `max_queued_per_key` of the `max_queued` places. After `long_flight_seconds` a batch in flight holds the next one up
     no longer, however small that is.
+
+    A batch that is away for much longer went to a replica that may never answer, and others need not wait for it: up to
+    `max_stuck_batches` of those don't count as in flight. And what is sent once more is sent `retry_copies` times at
+    once, with round robin to as many replicas, of which the first to answer counts: so it can't meet that one again.
     """
 
     max_batch_items: int = 256
@@ -48,6 +55,8 @@ class CoalescerLimits:
     attempt_seconds: float = 0.4
     # Longer than most are away, shorter than anybody notices.
     long_flight_seconds: float = 0.002
+    max_stuck_batches: int = 0
+    retry_copies: int = 1
 
 
 class Waiting(Generic[Item, Result]):
@@ -99,7 +108,11 @@ class Coalescer(Generic[Item, Result]):
         self._turns: deque[str] = deque()
         self._queued = 0
         self._flying: dict[asyncio.Task[None], Sequence[Waiting[Item, Result]]] = {}
+        # Those of `_flying` that are not stuck.
         self._flying_items = 0
+        self._stuck: set[asyncio.Task[None]] = set()
+        self._seen_flying: set[asyncio.Task[None]] = set()
+        self._look: asyncio.TimerHandle | None = None
         self._is_flush_due = False
         self._late_flush: asyncio.TimerHandle | None = None
         self._is_closing = False
@@ -148,14 +161,13 @@ class Coalescer(Generic[Item, Result]):
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.sleep(0)
-        for timer in (self._sweep, self._late_flush):
+        for timer in (self._sweep, self._late_flush, self._look):
             if timer is not None:
                 timer.cancel()
-        self._sweep = self._late_flush = None
+        self._sweep = self._late_flush = self._look = None
 
     def _plan_flush(self) -> None:
-        flying = len(self._flying)
-        if flying >= self._limits.max_batches_in_flight:
+        if len(self._flying) - len(self._stuck) >= self._limits.max_batches_in_flight:
             return
         if self._queued >= self._flying_items:
             self._is_flush_due = True
@@ -168,19 +180,37 @@ class Coalescer(Generic[Item, Result]):
         if self._late_flush is not None:
             self._late_flush.cancel()
             self._late_flush = None
-        if not self._queued or len(self._flying) >= self._limits.max_batches_in_flight:
+        if not self._queued or len(self._flying) - len(self._stuck) >= self._limits.max_batches_in_flight:
             return
         entries = self._compose()
         if entries:
             task = asyncio.get_running_loop().create_task(self._fly(entries))
             self._flying[task] = entries
             self._flying_items += len(entries)
+            if self._look is None and self._limits.max_stuck_batches:
+                self._look = asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._look_for_stuck)
             task.add_done_callback(self._landed)
         if self._queued:
             self._plan_flush()
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._flying_items -= len(self._flying.pop(task))
+        entries = self._flying.pop(task)
+        if task in self._stuck:
+            self._stuck.remove(task)
+        else:
+            self._flying_items -= len(entries)
+        if self._queued and not self._is_flush_due:
+            self._plan_flush()
+
+    def _look_for_stuck(self) -> None:
+        self._look = None
+        for task in self._seen_flying & self._flying.keys() - self._stuck:
+            if len(self._stuck) < self._limits.max_stuck_batches:
+                self._stuck.add(task)
+                self._flying_items -= len(self._flying[task])
+        self._seen_flying = set(self._flying)
+        if self._flying:
+            self._look = asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._look_for_stuck)
         if self._queued and not self._is_flush_due:
             self._plan_flush()
 
@@ -229,7 +259,12 @@ class Coalescer(Generic[Item, Result]):
         if left <= 0:
             raise DeadlineExceededError("the time was up before the batch was sent")
         timeout_seconds = left if is_retry else min(left, self._limits.attempt_seconds)
-        results = await self._measured(Batch(entries, timeout_seconds, is_retry))
+        batch = Batch(entries, timeout_seconds, is_retry)
+        copies = self._limits.retry_copies if is_retry else 1
+        if copies == 1:
+            results = await self._measured(batch)
+        else:
+            results = await _first_success([self._measured(batch) for _ in range(copies)])
         if len(results) != len(entries):
             raise UnexpectedError("a batch came back with another number of results")
         for entry, result in zip(entries, results, strict=True):
@@ -285,6 +320,26 @@ class Coalescer(Generic[Item, Result]):
         else:
             del self._queues[key]
             self._turns.remove(key)
+
+
+async def _first_success(attempts: Iterable[Coroutine[Any, Any, Outcome]]) -> Outcome:
+    """The result of the first of these to succeed; the others are cancelled. Raises what the last one did."""
+    running = {asyncio.create_task(attempt) for attempt in attempts}
+    failure: BaseException | None = None
+    try:
+        while running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            failures = [task.exception() for task in done]
+            for task, failure in zip(done, failures, strict=True):
+                if failure is None:
+                    return task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        # Read, so that asyncio does not complain of those that nobody waits for.
+        await asyncio.gather(*running, return_exceptions=True)
+    assert failure is not None
+    raise failure
 
 
 def _expire(entries: Iterable[Waiting[Item, Result]], now: float) -> bool:

@@ -386,3 +386,49 @@ async def test_results_that_nobody_waits_for_leave_no_trace(
     await settle()
     gc.collect()
     assert caplog.records == []
+
+
+async def test_who_is_stuck_holds_nobody_up(carrier: Carrier, clock: FakeClock) -> None:
+    batching = coalescer(carrier, clock, max_batches_in_flight=1, max_stuck_batches=2)
+    stuck = batching.submit("t", "a", FAR)
+    await carrier.departed(1)
+    others = []
+    for count, item in enumerate("bc", 2):
+        others.append(batching.submit("t", item, FAR))
+        await carrier.departed(count)
+        assert carrier.sent() == [item]
+    waits = batching.submit("t", "d", FAR)
+    await asyncio.sleep(0)
+    assert batching.queued == 1, "more than two are not gone around"
+    for index in (2, 1, 0):
+        carrier.bring_back(index)
+    assert await asyncio.gather(stuck, *others) == ["A", "B", "C"]
+    await carrier.departed(4)
+    carrier.bring_back()
+    assert await waits == "D"
+    await asyncio.wait_for(batching.close(), 5)
+
+
+async def test_copies_of_what_is_sent_again(carrier: Carrier, clock: FakeClock) -> None:
+    batching = coalescer(carrier, clock, retry_copies=2)
+    future = batching.submit("t", "a", FAR)
+    await carrier.departed(1)
+    carrier.returns[0].set_exception(DeadlineExceededError("frozen"))
+    await carrier.departed(3)
+    assert [batch.is_retry for batch in carrier.batches] == [False, True, True]
+    carrier.bring_back(2)
+    assert await future == "A"
+    await settle(lambda: carrier.returns[1].cancelled())
+
+
+async def test_a_copy_that_fails_leaves_it_to_the_other(carrier: Carrier, clock: FakeClock) -> None:
+    batching = coalescer(carrier, clock, retry_copies=2)
+    first, second = batching.submit("t", "a", FAR), batching.submit("t", "b", FAR)
+    await carrier.departed(1)
+    carrier.returns[0].set_exception(UnavailableError("gone"))
+    await carrier.departed(3)
+    carrier.returns[1].set_exception(UnavailableError("gone too"))
+    carrier.returns[2].set_exception(DeadlineExceededError("frozen"))
+    for future in (first, second):
+        with pytest.raises((UnavailableError, DeadlineExceededError)):
+            await future
