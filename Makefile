@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PACKAGES := gateway routing_service event_service common simulator cli axbridge_client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench check lint types imports protos protos-check protos-breaking upgrade-test baseline docs docs-check lock clean
+.PHONY: help demo test soak bench bench-quick check lint types imports protos protos-check protos-breaking upgrade-test baseline docs docs-check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,9 +32,15 @@ soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is
 	$(BIN)/python -m tests.soak.unbinding
 	$(BIN)/python -m tests.soak.outage
 	$(BIN)/python -m tests.soak.event_faults
+	$(BIN)/python -m tests.soak.scale_out
 
-bench: $(VENV)/.dev ## Measure queries beside bare HTTP and a handwritten service (needs wrk)
+bench: $(VENV)/.dev ## Measure everything beside what others do, rewrite the tables in docs/performance.md (15 minutes)
 	$(BIN)/python -m tests.bench.queries --json docs/performance/queries.json
+	$(BIN)/python -m tests.bench.events --json docs/performance/events.json
+	$(BIN)/python -m tests.bench.report
+
+bench-quick: $(VENV)/.dev ## Measure queries in four minutes, and print the promises that hold
+	$(BIN)/python -m tests.bench.queries --quick
 
 check: lint types imports protos-check protos-breaking docs-check ## Lint, types, import rules, freshness of what is generated
 

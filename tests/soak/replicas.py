@@ -16,14 +16,20 @@ NORMAL, NAIVE, DYING = "routing_service", "tests.soak.naive_service", "tests.soa
 
 
 class Replicas:
-    """The servers and the services, in a directory of their own; `modules` says what each service runs."""
+    """The servers and the services, in a directory of their own; `modules` says what each service runs.
 
-    def __init__(self, directory: Path, modules: Sequence[str], env: dict[str, str] | None = None) -> None:
+    Without `start` the services are left for somebody else to start.
+    """
+
+    def __init__(
+        self, directory: Path, modules: Sequence[str], env: dict[str, str] | None = None, *, start: bool = True
+    ) -> None:
         self.directory = directory
         # Durability is not what is looked at here, and the disk is shared.
         self.postgres = PostgresServer(directory / "postgres", {"fsync": "off"})
         self.redis = RedisServer(directory / "redis")
         self._modules = modules
+        self._start = start
         self._env = env or {}
         self.services: list[Service] = []
 
@@ -43,15 +49,18 @@ class Replicas:
             directory = self.directory / f"replica{number}"
             directory.mkdir()
             self.services.append(Service(module, "AXBRIDGE_ROUTING", directory, env))
-        for service in self.services:
-            service.launch()
-        await asyncio.gather(*(asyncio.to_thread(service.wait) for service in self.services))
+        if self._start:
+            for service in self.services:
+                service.launch()
+            await asyncio.gather(*(asyncio.to_thread(service.wait) for service in self.services))
         return self
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if error is not None:
             error.add_note(self.logs())
         for service in self.services:
+            if not service.has_started:
+                continue
             service.child.thaw()
             if service.child.running:
                 service.child.kill()
@@ -64,4 +73,4 @@ class Replicas:
 
     def logs(self) -> str:
         """The end of each service's log."""
-        return "\n".join(f"--- {each.name}\n{each.child.log()[-3000:]}" for each in self.services)
+        return "\n".join(f"--- {each.name}\n{each.child.log()[-3000:]}" for each in self.services if each.has_started)

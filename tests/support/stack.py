@@ -40,6 +40,11 @@ class Service:
             raise RuntimeError(f"{self.name} was not started")
         return self._child
 
+    @property
+    def has_started(self) -> bool:
+        """Whether it was started at all; it may have ended since."""
+        return self._child is not None
+
     def use(self, env: Mapping[str, str]) -> None:
         """Have these variables, on top of its own, from the next start on."""
         self._env = {**self._env, **env}
