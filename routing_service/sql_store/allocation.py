@@ -27,6 +27,9 @@ from routing_service.sql_store.transaction import Transaction, Writer
 
 _MOST_ATTEMPTS = 16
 NATIONWIDE = ""
+# Which of several indexes finds the uses of a number quickly depends on how many bindings there are, and a plan that was
+# made while there were few would stay in use while an import adds many.
+_PLAN_ANEW = sa.select(sa.func.set_config("plan_cache_mode", "force_custom_plan", True))
 
 
 class _TakenMeanwhileError(AxbridgeError):
@@ -115,6 +118,8 @@ class Allocator:
         lost: Collection[str],
     ) -> Binding:
         connection = transaction.connection
+        if connection.dialect.name == "postgresql":
+            await connection.execute(_PLAN_ANEW)
         tenant = await locked_tenant(connection, tenant_id, for_change=False)
         numbers = name(tenant)
         now = self._clock.now()
