@@ -37,6 +37,7 @@ soak: $(VENV)/.dev ## Break everything under load for many minutes: unbinding is
 bench: $(VENV)/.dev ## Measure everything beside what others do, rewrite the tables in docs/performance.md (15 minutes)
 	$(BIN)/python -m tests.bench.queries --json docs/performance/queries.json
 	$(BIN)/python -m tests.bench.events --json docs/performance/events.json
+	$(BIN)/python -m tests.bench.profile --json docs/performance/profile.json
 	$(BIN)/python -m tests.bench.report
 
 bench-quick: $(VENV)/.dev ## Measure queries in four minutes, and print the promises that hold

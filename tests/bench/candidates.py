@@ -151,6 +151,8 @@ class Bench:
         subprocess.run(command, env=os.environ | databases, check=True, capture_output=True)
         return databases | {
             "AXBRIDGE_ROUTING_REDIS_URL": self.cache.url,
+            # Longer than the slowest of them needs to be asked for all bindings.
+            "AXBRIDGE_ROUTING_CACHE_TTL_SECONDS": "60",
             "AXBRIDGE_ROUTING_REDIS_KEY_PREFIX": f"bench-{letter}",
         }
 

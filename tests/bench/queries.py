@@ -120,6 +120,10 @@ def run_plan(plan: Plan, candidates: dict[str, Candidate], rounds: int, seconds:
     cpu: dict[str, dict[str, float]] = {letter: {} for letter in plan.letters}
     lags: dict[str, float | None] = {}
 
+    def warm_up(url: str) -> None:
+        # Enough of it for everything to be remembered that is asked for afterwards.
+        closed_loop(url, traffic, connections=max(32, plan.connections), seconds=WARM_UP_SECONDS)
+
     def load_of(url: str, duration: float) -> Load:
         if plan.rate:
             return open_loop(url, traffic, rate=plan.rate, connections=plan.connections, seconds=duration)
@@ -129,7 +133,7 @@ def run_plan(plan: Plan, candidates: dict[str, Candidate], rounds: int, seconds:
         for letter in plan.letters:
             candidate = candidates[letter]
             with candidate.awake():
-                load_of(candidate.url, WARM_UP_SECONDS)
+                warm_up(candidate.url)
                 before, histogram = candidate.cpu_seconds(), lag_histogram(candidate)
                 load = load_of(candidate.url, seconds)
                 if load.wrong:

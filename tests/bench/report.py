@@ -83,6 +83,14 @@ def scale_out(found: Json) -> str:
     )
 
 
+def profile(found: Json) -> str:
+    return "\n".join(
+        f"**{part}**\n\n"
+        + table(("share", "who"), [(f"{share:.1%}", name) for name, share in seen["owners"].items() if share >= 0.01])
+        for part, seen in found.items()
+    )
+
+
 def costs(queries: Json, of_events: Json) -> str:
     """What the capacity model is made of."""
     row = next(
@@ -113,6 +121,8 @@ def blocks() -> dict[str, str]:
         made["events"] = verdicts(found["events"]) + "\n" + events(found["events"])
     if "scale_out" in found:
         made["scale_out"] = scale_out(found["scale_out"])
+    if "profile" in found:
+        made["profile"] = profile(found["profile"])
     if "queries" in found and "events" in found:
         made["costs"] = costs(found["queries"], found["events"])
     return made

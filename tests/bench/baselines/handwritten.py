@@ -17,7 +17,8 @@ from fastapi import FastAPI, Request, Response
 
 def application(redis_url: str) -> FastAPI:
     app = FastAPI()
-    cache = redis.Redis.from_url(redis_url, max_connections=64)
+    pool = redis.BlockingConnectionPool.from_url(redis_url, max_connections=64, timeout=None)
+    cache = redis.Redis(connection_pool=pool)
 
     @app.post("/v1/calls")
     async def query(request: Request) -> Response:
