@@ -27,7 +27,7 @@ async def test_metrics_are_served_in_both_formats() -> None:
     async with serving_metrics("127.0.0.1:0", metrics.read) as address, aiohttp.ClientSession() as session:
         async with session.get(f"http://{address}/metrics") as response:
             assert response.content_type == "text/plain"
-            assert "axbridge_ready 1.0" in await response.text()
+            assert "\naxbridge_ready 1\n" in await response.text()
         accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
         async with session.get(f"http://{address}/metrics", headers=accept) as response:
             assert response.content_type == "application/openmetrics-text"
