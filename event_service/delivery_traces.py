@@ -16,8 +16,6 @@ from event_service.ports import LoggedEvent
 from event_service.subscriptions.domain import Delivery, Subscription
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Webhook
 
-_SYSTEM = {"messaging.system": "axbridge"}
-
 
 class AttemptTrace(NamedTuple):
     """The span of an attempt that is going on: its parent, its own context, and since when."""
@@ -53,7 +51,6 @@ class DeliveryTraces:
             if parent is None:
                 continue
             attributes: dict[str, AttributeValue] = {
-                **_SYSTEM,
                 "messaging.destination.name": subscription.name,
                 "axbridge.tenant_id": subscription.tenant_id,
                 "axbridge.delivery_kind": "call",
@@ -81,7 +78,6 @@ class DeliveryTraces:
         """Write the span of an attempt that is over."""
         attempt = settlement.attempt
         attributes: dict[str, AttributeValue] = {
-            "http.request.method": "POST",
             "messaging.destination.name": webhook.webhook_id,
             "axbridge.tenant_id": webhook.tenant_id,
             "axbridge.delivery_kind": "event" if attempt.message_type == "call.event" else "call",

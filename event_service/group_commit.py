@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from common.errors import AxbridgeError, InvalidArgumentError, ResourceExhaustedError, UnavailableError
 from common.logs import get_logger
 from common.telemetry import names
-from common.telemetry.tracing import Scope, batch_of, current_scope, timed
+from common.telemetry.tracing import Scope, TimedSpan, batch_of, current_scope
 from event_service.append_stats import FAILED, STORED, AppendStats
 from event_service.domain import CallEvent, LoggedDecision
 from event_service.ports import EventLog, EventOutcome, EventStatus
@@ -175,7 +175,7 @@ class GroupCommitter:
             return await self._event_log.append(events, decisions)
         system, size = self._database_system, len(events) + len(decisions)
         transaction = batch_of([scope.context for scope in scopes])
-        with timed(
+        with TimedSpan(
             scopes[0].tracer,
             names.APPEND,
             transaction,

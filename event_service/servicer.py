@@ -10,7 +10,7 @@ from common.auth.unmasking import whole_numbers_wanted
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError
 from common.telemetry import names
-from common.telemetry.served_batches import caller_of, sampled_items, served_batch
+from common.telemetry.served_batches import ServedBatch, caller_of, sampled_items
 from common.telemetry.spans import SpanContext, new_span_id
 from common.telemetry.tracing import Tracer
 from event_service import convert
@@ -57,7 +57,7 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
         tracer = self._tracer
         items = [item for _, item in traced]
         began = tracer.now()
-        with served_batch(tracer, names.SERVE_PUBLISH_BATCH, caller_of(context), items, len(events)) as batch:
+        with ServedBatch(tracer, names.SERVE_PUBLISH_BATCH, caller_of(context), items, len(events)) as batch:
             outcomes = await self._intake.publish(events)
         times = (began, tracer.now())
         # Of the only item of a batch the trace is the batch's, too.

@@ -20,7 +20,6 @@ NO_HEADERS: Mapping[str, str] = {}
 _MAX_REMEMBERED = 4096
 # When everything fails or is slow, spans of all of it would make it slower.
 _KEPT = RateLimit(per_second=10.0, burst=50.0)
-_REQUEST: Mapping[str, AttributeValue] = {"http.request.method": "POST", "http.route": "/v1/calls"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,7 @@ class CallTraces:
     ) -> None:
         """Write the span of a query. `context` None: it is kept for what became of it."""
         error = failure_of(decision.result, decision.reason)
-        attributes = {
-            **_REQUEST,
+        attributes: dict[str, AttributeValue] = {
             "http.response.status_code": 200,
             "axbridge.result": decision.result.text,
             "axbridge.access_number": query.access_number,
@@ -116,7 +114,7 @@ class CallTraces:
             if not kept_for or not self._has_room():
                 return
             context = SpanContext(trace_id_bytes(event.tenant_id.strip(), event.session_id.strip()), new_span_id())
-        attributes = {**_REQUEST, "axbridge.event_code": event.code}
+        attributes: dict[str, AttributeValue] = {"axbridge.event_code": event.code}
         if error is None:
             attributes["http.response.status_code"] = 200
         if is_tenant_known:

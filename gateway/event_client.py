@@ -52,8 +52,8 @@ class EventClient:
         item = event_to_proto(event)
         if not item.traceparent:
             return await self._publish(item, deadline)
-        with item_span(self._tracer, names.PUBLISH, item.traceparent) as own:
-            item.traceparent = own
+        item.traceparent, span = item_span(self._tracer, names.PUBLISH, item.traceparent)
+        with span:
             return await self._publish(item, deadline)
 
     async def _publish(self, item: CallEvent, deadline: float) -> None:
@@ -70,9 +70,10 @@ class EventClient:
         traced = [traceparent for entry in batch.entries if (traceparent := entry.item.traceparent)]
         if not traced:
             return await self._call(request, batch, NO_METADATA)
-        with batch_span(
+        metadata, span = batch_span(
             self._tracer, names.CALL_PUBLISH_BATCH, traced, len(batch.entries), is_retry=batch.is_retry
-        ) as metadata:
+        )
+        with span:
             return await self._call(request, batch, metadata)
 
     async def _call(

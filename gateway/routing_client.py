@@ -51,7 +51,8 @@ class RoutingClient:
 
     async def resolve(self, query: Query, traceparent: str, deadline: float) -> RouteDecision:
         if traceparent:
-            with item_span(self._tracer, names.ASK_ROUTING, traceparent) as own:
+            own, span = item_span(self._tracer, names.ASK_ROUTING, traceparent)
+            with span:
                 return await self._resolve(query, own, deadline)
         return await self._resolve(query, "", deadline)
 
@@ -77,9 +78,10 @@ class RoutingClient:
         request = ResolveBatchRequest(queries=[entry.item for entry in batch.entries])
         if not traced:
             return await self._call(request, batch.timeout_seconds, NO_METADATA)
-        with batch_span(
+        metadata, span = batch_span(
             self._tracer, names.CALL_RESOLVE_BATCH, traced, len(batch.entries), is_retry=batch.is_retry
-        ) as metadata:
+        )
+        with span:
             return await self._call(request, batch.timeout_seconds, metadata)
 
     async def _call(

@@ -3,6 +3,7 @@
 Names follow OpenTelemetry's semantic conventions where they have one; what is our own begins with `axbridge.`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final
@@ -19,25 +20,26 @@ class SpanKind(IntEnum):
     PRODUCER = 4
 
 
-@dataclass(frozen=True, slots=True)
+# Each is one of a kind: compared by identity, which is quick.
+@dataclass(frozen=True, slots=True, eq=False)
 class SpanType:
-    """A span's name and kind. `wire` is both as they stand in an OTLP span."""
+    """A span's name and kind, and the attributes that all spans of this type have alike."""
 
     name: str
     kind: SpanKind
-    wire: bytes = field(init=False, repr=False)
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        name = self.name.encode()
-        assert len(name) < 128, "the length fits into one byte"
-        object.__setattr__(self, "wire", b"\x2a" + bytes([len(name)]) + name + b"\x30" + bytes([self.kind]))
 
+_CALLS = {"http.request.method": "POST", "http.route": "/v1/calls"}
+_GRPC = {"rpc.system.name": "grpc"}
+_REDIS = {"db.system.name": "redis"}
+_OURS = {"messaging.system": "axbridge"}
 
 # -- Spans of one call: in the call's trace ----------------------------------------------------------------------------
 # The gateway answers a query: from the request's headers to the decision. Its span id follows from the trace id.
-QUERY: Final = SpanType("POST /v1/calls query", SpanKind.SERVER)
+QUERY: Final = SpanType("POST /v1/calls query", SpanKind.SERVER, _CALLS)
 # The gateway takes an event: from the request's headers until the event is on disk. A child of the call's QUERY.
-EVENT: Final = SpanType("POST /v1/calls event", SpanKind.SERVER)
+EVENT: Final = SpanType("POST /v1/calls event", SpanKind.SERVER, _CALLS)
 # A query on its way to the routing service: the wait for its batch, and the batch.
 ASK_ROUTING: Final = SpanType("resolve", SpanKind.CLIENT)
 # An event on its way to the event service, likewise.
@@ -47,27 +49,27 @@ DECIDE: Final = SpanType("decide", SpanKind.INTERNAL)
 # The event service stores an event, within a batch: until it is on disk.
 STORE: Final = SpanType("store", SpanKind.INTERNAL)
 # An event or a record is sent to a subscriber, over its stream.
-SEND_TO_SUBSCRIBER: Final = SpanType("send subscription", SpanKind.PRODUCER)
+SEND_TO_SUBSCRIBER: Final = SpanType("send subscription", SpanKind.PRODUCER, _OURS)
 # One attempt to post a message to a webhook's endpoint.
-POST_WEBHOOK: Final = SpanType("POST webhook", SpanKind.CLIENT)
+POST_WEBHOOK: Final = SpanType("POST webhook", SpanKind.CLIENT, {"http.request.method": "POST"})
 
 # -- Spans of a batch: in the trace of its only sampled item, or one of their own with links to several ----------------
 # The gateway's call of the routing service.
-CALL_RESOLVE_BATCH: Final = SpanType("axbridge.routing.v1.RoutingService/ResolveBatch", SpanKind.CLIENT)
+CALL_RESOLVE_BATCH: Final = SpanType("axbridge.routing.v1.RoutingService/ResolveBatch", SpanKind.CLIENT, _GRPC)
 # The routing service's side of it.
-SERVE_RESOLVE_BATCH: Final = SpanType("axbridge.routing.v1.RoutingService/ResolveBatch", SpanKind.SERVER)
+SERVE_RESOLVE_BATCH: Final = SpanType("axbridge.routing.v1.RoutingService/ResolveBatch", SpanKind.SERVER, _GRPC)
 # The gateway's call of the event service.
-CALL_PUBLISH_BATCH: Final = SpanType("axbridge.events.v1.EventService/PublishBatch", SpanKind.CLIENT)
+CALL_PUBLISH_BATCH: Final = SpanType("axbridge.events.v1.EventService/PublishBatch", SpanKind.CLIENT, _GRPC)
 # The event service's side of it.
-SERVE_PUBLISH_BATCH: Final = SpanType("axbridge.events.v1.EventService/PublishBatch", SpanKind.SERVER)
+SERVE_PUBLISH_BATCH: Final = SpanType("axbridge.events.v1.EventService/PublishBatch", SpanKind.SERVER, _GRPC)
 # One transaction of the event log; it may hold several batches.
 APPEND: Final = SpanType("append events", SpanKind.CLIENT)
 # A batch is looked up in Redis.
-REDIS_READ: Final = SpanType("MGET", SpanKind.CLIENT)
+REDIS_READ: Final = SpanType("MGET", SpanKind.CLIENT, _REDIS)
 # What was read from the store is remembered in Redis; the query does not wait for it.
-REDIS_FILL: Final = SpanType("SET", SpanKind.CLIENT)
+REDIS_FILL: Final = SpanType("SET", SpanKind.CLIENT, _REDIS)
 # Scopes that Redis did not know get an epoch.
-REDIS_EPOCHS: Final = SpanType("EVAL", SpanKind.CLIENT)
+REDIS_EPOCHS: Final = SpanType("EVAL", SpanKind.CLIENT, _REDIS)
 # The tenants of a batch are read from the store.
 SELECT_TENANTS: Final = SpanType("SELECT tenants", SpanKind.CLIENT)
 # The bindings and lists of a batch are read from the store.

@@ -1,12 +1,11 @@
 """The server's side of a batch in its traces."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.telemetry.names import SpanType
 from common.telemetry.spans import SpanContext, parse_traceparent
-from common.telemetry.tracing import Scope, Tracer, batch_of, child_of, current_scope, timed
+from common.telemetry.tracing import Scope, TimedSpan, Tracer, batch_of, child_of, current_scope
 
 
 def sampled_items(traceparents: Iterable[str]) -> list[tuple[int, SpanContext]]:
@@ -26,15 +25,26 @@ def caller_of(context: Any) -> SpanContext | None:
     return None
 
 
-@contextmanager
-def served_batch(
-    tracer: Tracer, type: SpanType, caller: SpanContext | None, items: Sequence[SpanContext], batch_size: int
-) -> Iterator[SpanContext]:
-    """Write the span of serving a batch with these sampled items in it; what is done meanwhile is a part of it."""
-    batch = batch_of(items) if caller is None else child_of(caller, items)
-    token = current_scope.set(Scope(tracer, batch.context))
-    try:
-        with timed(tracer, type, batch, {"rpc.system.name": "grpc", "axbridge.batch_size": batch_size}):
-            yield batch.context
-    finally:
-        current_scope.reset(token)
+class ServedBatch:
+    """Write the span of serving a batch with these sampled items in it; what is done in the context is a part of it.
+
+    The context's value is the span's.
+    """
+
+    __slots__ = ("_batch", "_scope", "_span", "_token")
+
+    def __init__(
+        self, tracer: Tracer, type: SpanType, caller: SpanContext | None, items: Sequence[SpanContext], batch_size: int
+    ) -> None:
+        self._batch = batch_of(items) if caller is None else child_of(caller)
+        self._scope = Scope(tracer, self._batch.context)
+        self._span = TimedSpan(tracer, type, self._batch, {"axbridge.batch_size": batch_size})
+
+    def __enter__(self) -> SpanContext:
+        self._token = current_scope.set(self._scope)
+        self._span.__enter__()
+        return self._batch.context
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._span.__exit__(kind, error, traceback)
+        current_scope.reset(self._token)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from common.clock import Clock, to_microseconds
 from common.logs import get_logger
 from common.telemetry import names
-from common.telemetry.tracing import part
+from common.telemetry.tracing import PartSpan
 from routing_service.cache.breaker import Breaker
 from routing_service.cache.ports import CacheAnswer, CacheEntry, CacheKey, Lease
 from routing_service.cache.redis_client import RedisClient
@@ -47,7 +47,6 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 _NOTHING = CacheAnswer(None, None)
-_REDIS = {"db.system.name": "redis"}
 # A loop that was held up for a while sees its timers before the reply that has been there for long.
 _PASSES_OF_GRACE = 10
 
@@ -101,7 +100,7 @@ class RedisCache:
         for key, name in zip(keys, value_names, strict=True):
             groups[key.scope].append(name)
         try:
-            with part(names.REDIS_READ, {**_REDIS, "db.operation.batch.size": len(keys)}):
+            with PartSpan(names.REDIS_READ, {"db.operation.batch.size": len(keys)}):
                 found = await self._in_time(self._reading.read([*groups.values()]), self._limits.read_timeout_seconds)
             epochs = {scope: values[0] for scope, values in zip(groups, found, strict=True)}
             missing = [scope for scope, epoch in epochs.items() if epoch is None]
@@ -137,7 +136,7 @@ class RedisCache:
         if not commands or self.breaker.is_open:
             return
         try:
-            with part(names.REDIS_FILL, {**_REDIS, "db.operation.batch.size": len(commands)}):
+            with PartSpan(names.REDIS_FILL, {"db.operation.batch.size": len(commands)}):
                 replies = await self._in_time(self._reading.run(commands), self._limits.write_timeout_seconds)
         except Exception as error:  # noqa: BLE001 - what can't be remembered is forgotten
             self._failed("fill", error)
@@ -211,7 +210,7 @@ class RedisCache:
         ours = _EPOCH + secrets.token_hex(16).encode()
         epochs = [f"{self._scope_name(each)}:epoch" for each in scopes]
         commands = [("EVAL", _TAKE, 1, name, ours, EPOCH_SECONDS * 1000) for name in epochs]
-        with part(names.REDIS_EPOCHS, {**_REDIS, "db.operation.batch.size": len(commands)}):
+        with PartSpan(names.REDIS_EPOCHS, {"db.operation.batch.size": len(commands)}):
             replies = await self._in_time(self._reading.run(commands), self._limits.read_timeout_seconds)
         for reply in replies:
             if isinstance(reply, Exception):

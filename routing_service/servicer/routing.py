@@ -9,7 +9,7 @@ from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceServicer
 from common.errors import InvalidArgumentError
 from common.telemetry import names
 from common.telemetry.failures import failure_of
-from common.telemetry.served_batches import caller_of, sampled_items, served_batch
+from common.telemetry.served_batches import ServedBatch, caller_of, sampled_items
 from common.telemetry.spans import AttributeValue, SpanContext, new_span_id
 from common.telemetry.tracing import Tracer
 from routing_service.answer import RouteAnswer
@@ -45,7 +45,7 @@ class RoutingServicer(RoutingServiceServicer):
         tracer = self._tracer
         items = [item for _, item in traced]
         began = tracer.now()
-        with served_batch(tracer, names.SERVE_RESOLVE_BATCH, caller_of(context), items, len(queries)) as batch:
+        with ServedBatch(tracer, names.SERVE_RESOLVE_BATCH, caller_of(context), items, len(queries)) as batch:
             answers = await self._service.resolve_batch(queries, context.time_remaining())
         times = (began, tracer.now())
         # Of the only item of a batch the trace is the batch's, too.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from common.telemetry import names
-from common.telemetry.tracing import part
+from common.telemetry.tracing import PartSpan
 from routing_service.domain.call_memory import ORDER_LIFE, GroupCall, OwnerCall, WantedRecollection
 from routing_service.domain.decision import Recollection
 from routing_service.sql_schema import hunt_orders, last_callers, member_activity
@@ -47,7 +47,7 @@ class SqlCallMemoryStore:
             )
 
         system = self._database.system
-        with part(names.SELECT_CALLS, {"db.system.name": system, "db.operation.batch.size": len(wanted)}):
+        with PartSpan(names.SELECT_CALLS, {"db.system.name": system, "db.operation.batch.size": len(wanted)}):
             return await self._database.read(work)
 
     async def store(self, groups: Sequence[GroupCall], owners: Sequence[OwnerCall], now: datetime) -> None:

@@ -14,7 +14,7 @@ from common.clock import to_microseconds
 from common.errors import UnavailableError, UnexpectedError
 from common.logs import get_logger
 from common.telemetry import names
-from common.telemetry.tracing import part
+from common.telemetry.tracing import PartSpan
 from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS, Binding
 from routing_service.domain.decision import NOTHING_KNOWN, UNREADABLE, Candidates, RouteKey
 from routing_service.domain.number_list import NumberListEntry
@@ -86,7 +86,7 @@ class SqlCandidateSource:
 
     async def _tenants_of(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         wanted = orjson.dumps([[each] for each in tenant_ids]).decode()
-        with part(names.SELECT_TENANTS, {**self._system, "db.operation.batch.size": len(tenant_ids)}):
+        with PartSpan(names.SELECT_TENANTS, {**self._system, "db.operation.batch.size": len(tenant_ids)}):
             rows = await self._database.read(lambda connection: _all(connection, self._tenants, {"tenant_ids": wanted}))
         found: dict[str, Tenant | ReadError] = {}
         for row in rows:
@@ -122,7 +122,7 @@ class SqlCandidateSource:
             # Few tenants have lists, and only for those does a batch take a second statement.
             return await self._lists.read(connection, listed) if listed else {}
 
-        with part(names.SELECT_BINDINGS, {**self._system, "db.operation.batch.size": len(keys)}):
+        with PartSpan(names.SELECT_BINDINGS, {**self._system, "db.operation.batch.size": len(keys)}):
             entries = await self._database.read(work)
         return {
             key: _candidates(rows_by_key[key], entries.get(key, ())) if key in rows_by_key else NOTHING_KNOWN

@@ -210,9 +210,11 @@ async def test_when_everything_fails_only_some_of_it_is_kept() -> None:
 def test_an_items_way_is_a_child_and_what_the_item_carries() -> None:
     spans = CollectedSpans()
     tracer = spans.tracer(FakeClock())
-    with item_span(tracer, names.ASK_ROUTING, ROOT.traceparent) as own:
+    own, span = item_span(tracer, names.ASK_ROUTING, ROOT.traceparent)
+    with span:
         carried = parse_traceparent(own)
-    with pytest.raises(asyncio.CancelledError), item_span(tracer, names.PUBLISH, ROOT.traceparent):
+    _, span = item_span(tracer, names.PUBLISH, ROOT.traceparent)
+    with pytest.raises(asyncio.CancelledError), span:
         raise asyncio.CancelledError
     asked, given_up = spans.all
     assert (context_of(asked), asked.parent_span_id) == (carried, ROOT.span_id)
@@ -223,7 +225,8 @@ def test_a_batch_carries_its_span_and_is_linked_with_several_items() -> None:
     spans = CollectedSpans()
     tracer = spans.tracer(FakeClock())
     texts = [ROOT.traceparent, PLATFORMS.traceparent]
-    with batch_span(tracer, names.CALL_RESOLVE_BATCH, texts, 7, is_retry=True) as metadata:
+    metadata, writing = batch_span(tracer, names.CALL_RESOLVE_BATCH, texts, 7, is_retry=True)
+    with writing:
         ((name, text),) = metadata
     span = spans.one(names.CALL_RESOLVE_BATCH.name)
     assert (name, parse_traceparent(text)) == ("traceparent", context_of(span))
@@ -233,7 +236,9 @@ def test_a_batch_carries_its_span_and_is_linked_with_several_items() -> None:
 
 def test_a_batch_with_one_traced_item_is_in_its_trace() -> None:
     spans = CollectedSpans()
-    with batch_span(spans.tracer(FakeClock()), names.CALL_PUBLISH_BATCH, [ROOT.traceparent], 7, is_retry=False):
-        """Sent."""
+    tracer = spans.tracer(FakeClock())
+    _, writing = batch_span(tracer, names.CALL_PUBLISH_BATCH, [ROOT.traceparent], 7, is_retry=False)
+    with writing:
+        """It is sent."""
     span = spans.one(names.CALL_PUBLISH_BATCH.name)
     assert ((span.trace_id, span.parent_span_id), links_of(span)) == (ROOT, [])

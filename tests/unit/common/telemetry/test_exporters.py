@@ -12,7 +12,7 @@ from common.errors import InvalidArgumentError
 from common.telemetry import names
 from common.telemetry.exporters import ConsoleExporter, open_exporter
 from common.telemetry.settings import TelemetrySettings, TraceExporter, parse_headers
-from common.telemetry.spans import Span, SpanContext, encode_span
+from common.telemetry.spans import SpanContext, encode_span
 from common.telemetry.tracing import running_tracing
 from tests.support.clock import FakeClock
 from tests.support.otlp import OtlpReceiver
@@ -36,9 +36,8 @@ def settings(kind: TraceExporter, receiver: OtlpReceiver, **fields: object) -> T
 
 
 def encoded(attributes: dict[str, str | int] | None = None) -> bytes:
-    return encode_span(
-        Span(names.QUERY, CONTEXT, b"p" * 8, 5_000, 12_000, attributes or {}, (LINKED,), ValueError("call 13800001111"))
-    )
+    error = ValueError("call 13800001111")
+    return encode_span(names.QUERY, CONTEXT, b"p" * 8, (5_000, 12_000), attributes or {}, (LINKED,), error)
 
 
 @pytest.mark.parametrize("kind", OTLP)
@@ -102,7 +101,13 @@ def test_the_console_shows_one_json_line_a_span() -> None:
         "parent_span_id": (b"p" * 8).hex(),
         "start_unix_nano": 5000,
         "duration_us": 7,
-        "attributes": {"axbridge.result": "0000", "axbridge.batch_size": 3, "error.type": "ValueError"},
+        "attributes": {
+            "http.request.method": "POST",
+            "http.route": "/v1/calls",
+            "axbridge.result": "0000",
+            "axbridge.batch_size": 3,
+            "error.type": "ValueError",
+        },
         "links": [{"trace_id": LINKED.trace_id.hex(), "span_id": LINKED.span_id.hex()}],
         "events": [
             {

@@ -12,13 +12,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from common.errors import UnavailableError
-from common.telemetry import names
-from common.telemetry.names import ATTRIBUTES, SPAN_TYPES, Content, SpanType
+from common.telemetry.names import ATTRIBUTES, SPAN_TYPES, Content, SpanKind, SpanType
 from common.telemetry.spans import (
     MAX_LINKS,
     MAX_TEXT_CHARACTERS,
     AttributeValue,
-    Span,
     SpanContext,
     encode_lot,
     encode_span,
@@ -34,24 +32,28 @@ MOBILE = "13800001111"
 WRITTEN = (MOBILE, f"+86{MOBILE}", f"0086{MOBILE}", f"0{MOBILE}", "138 0000 1111", "138-0000-1111", "（138）00001111")
 
 
-def span(attributes: dict[str, AttributeValue] | None = None, **fields: Any) -> Span:
-    known = {"type": names.QUERY, "context": CONTEXT, "parent_id": b"", "start_ns": 5, "end_ns": 9}
-    return Span(**{**known, "attributes": attributes or {}, **fields})
+BARE = SpanType("bare", SpanKind.INTERNAL)
 
 
-def read(*encoded: bytes) -> list[OtlpSpan]:
-    return list(ScopeSpans.FromString(b"".join(encoded)).spans)
+def encoded(attributes: dict[str, AttributeValue] | None = None, **fields: Any) -> bytes:
+    known = {"type_": BARE, "context": CONTEXT, "parent_id": b"", "times_ns": (5, 9)}
+    return encode_span(**{**known, "attributes": attributes or {}, **fields})
+
+
+def read(*wire: bytes) -> list[OtlpSpan]:
+    return list(ScopeSpans.FromString(b"".join(wire)).spans)
 
 
 def sent(attributes: dict[str, AttributeValue]) -> dict[str, Any]:
-    (found,) = read(encode_span(span(attributes)))
+    (found,) = read(encoded(attributes))
     return attributes_of(found)
 
 
 @pytest.mark.parametrize("type", SPAN_TYPES, ids=lambda type: f"{type.name} {type.kind.name}")
 def test_every_kind_of_span_is_read_back(type: SpanType) -> None:
     links = (SpanContext(b"l" * 16, b"l" * 8), SpanContext(b"m" * 16, b"m" * 8))
-    (found,) = read(encode_span(span(type=type, parent_id=b"p" * 8, links=links)))
+    (found,) = read(encoded(type_=type, parent_id=b"p" * 8, links=links))
+    assert attributes_of(found) == type.fixed
     assert (found.name, found.kind) == (type.name, type.kind)
     assert (found.trace_id, found.span_id, found.parent_span_id) == (*CONTEXT, b"p" * 8)
     assert (found.start_time_unix_nano, found.end_time_unix_nano, found.flags) == (5, 9, 1)
@@ -91,9 +93,9 @@ def test_1_and_true_are_told_apart() -> None:
     "name", ["url.full", "url.query", "db.statement", "axbridge.calling_number", "", "AXBRIDGE.RESULT"]
 )
 def test_an_attribute_that_is_not_on_the_list_stays_here(name: str) -> None:
-    encoded = encode_span(span({name: "secret-value", "axbridge.result": "0000"}))
-    assert attributes_of(read(encoded)[0]) == {"axbridge.result": "0000"}
-    assert b"secret-value" not in encoded
+    wire = encoded({name: "secret-value", "axbridge.result": "0000"})
+    assert attributes_of(read(wire)[0]) == {"axbridge.result": "0000"}
+    assert b"secret-value" not in wire
 
 
 @pytest.mark.parametrize("written", WRITTEN)
@@ -106,7 +108,7 @@ def test_a_number_leaves_masked_however_it_is_written(written: str) -> None:
 @pytest.mark.parametrize("name", [name for name, content in ATTRIBUTES.items() if content is not Content.IDENTIFIER])
 @pytest.mark.parametrize("value", [MOBILE, f"call {MOBILE} now", int(MOBILE), -int(MOBILE), float(MOBILE)])
 def test_no_attribute_takes_a_number_through(name: str, value: AttributeValue) -> None:
-    assert b"1380000" not in encode_span(span({name: value}))
+    assert b"1380000" not in encoded({name: value})
     assert MOBILE not in str(sent({name: value})[name])
 
 
@@ -119,8 +121,8 @@ def test_a_number_at_the_cut_of_a_long_text_is_masked_too() -> None:
 
 def test_an_exception_is_told_by_its_class_and_its_message_without_numbers() -> None:
     error = UnavailableError(f"nobody answers at +86{MOBILE}")
-    encoded = encode_span(span(error=error))
-    (found,) = read(encoded)
+    wire = encoded(error=error)
+    (found,) = read(wire)
     (event,) = found.events
     assert event.name == "exception"
     assert event.time_unix_nano == 9
@@ -131,7 +133,7 @@ def test_an_exception_is_told_by_its_class_and_its_message_without_numbers() -> 
     assert attributes_of(found) == {"error.type": "UnavailableError"}
     assert found.status.code == found.status.STATUS_CODE_ERROR
     assert not found.status.message
-    assert b"00001111" not in encoded
+    assert b"00001111" not in wire
 
 
 @pytest.mark.parametrize("written", ["138 0000 1111", "138-0000-1111", "(138) 0000 1111", "138.0000.1111"])
@@ -142,18 +144,18 @@ def test_messages_hide_numbers_with_gaps_too(written: str) -> None:
 
 
 def test_an_end_before_the_start_is_no_negative_time() -> None:
-    (found,) = read(encode_span(span(start_ns=9, end_ns=5)))
+    (found,) = read(encoded(times_ns=(9, 5)))
     assert found.end_time_unix_nano == found.start_time_unix_nano == 9
 
 
 def test_there_are_no_more_links_than_receivers_take() -> None:
-    (found,) = read(encode_span(span(links=[SpanContext(new_trace_id(), new_span_id()) for _ in range(300)])))
+    (found,) = read(encoded(links=[SpanContext(new_trace_id(), new_span_id()) for _ in range(300)]))
     assert len(found.links) == MAX_LINKS
 
 
 def test_a_lot_is_a_request_of_the_protocol() -> None:
     resource, scope = Resource(dropped_attributes_count=7), InstrumentationScope(name="axbridge")
-    many = [encode_span(span({"axbridge.batch_size": size})) for size in range(300)]
+    many = [encoded({"axbridge.batch_size": size}) for size in range(300)]
     lot = encode_lot(resource.SerializeToString(), scope.SerializeToString(), many)
     (part,) = ExportTraceServiceRequest.FromString(lot).resource_spans
     (scoped,) = part.scope_spans
