@@ -93,7 +93,8 @@ class QueryService:
         tenant = self._directory.known(query.tenant_id.strip())
         if context is not None or self._traces.is_kept(decision.result, ended - started):
             times = (started, ended)
-            is_known = tenant is not None
+            # Only known tenants have a style.
+            is_known = tenant is not None or decision.style is not None
             self._traces.query_answered(query, context, decision, headers, times, is_tenant_known=is_known)
         if decision.style is None and tenant is not None:
             decision = _as_tenant_wishes(decision, tenant)
