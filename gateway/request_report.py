@@ -59,7 +59,11 @@ class RequestReport:
     def _query(self, query: Query, result: ResultCode, started: float, trace_id: bytes, *, failed: bool) -> None:
         now = self.clock.monotonic()
         tenant_id = query.tenant_id.strip()
-        self.queries.record(now - started, (self._tenants.of(tenant_id), result.text), trace_id)
+        # Where there is somebody to call there is an enterprise, whether the directory has it yet or not.
+        tenant = self._tenants.named.get(tenant_id) or self._tenants.of(
+            tenant_id, surely_known=result is ResultCode.SUCCESS
+        )
+        self.queries.record(now - started, (tenant, result.text), trace_id)
         if self.lines.admit(now, failed=failed):
             (_log.warning if failed else _log.info)(
                 "query answered",

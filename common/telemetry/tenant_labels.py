@@ -20,20 +20,21 @@ class TenantLabels:
 
     def __init__(self, most: int, is_known: Callable[[str], bool], first: Iterable[str] = ()) -> None:
         self._is_known = is_known
-        self._labels: dict[str, str] = {}
+        # The enterprises that have a name of their own, for those who can't wait for a call.
+        self.named: dict[str, str] = {}
         self._most = most
         for tenant_id in first:
             self._name(tenant_id)
 
-    def of(self, tenant_id: str) -> str:
-        """The label of an enterprise."""
-        label = self._labels.get(tenant_id)
+    def of(self, tenant_id: str, *, surely_known: bool = False) -> str:
+        """The label of an enterprise. `surely_known`: that there is one has just been seen."""
+        label = self.named.get(tenant_id)
         if label is not None:
             return label
-        return self._name(tenant_id) if self._is_known(tenant_id) else UNKNOWN
+        return self._name(tenant_id) if surely_known or self._is_known(tenant_id) else UNKNOWN
 
     def _name(self, tenant_id: str) -> str:
-        if len(self._labels) >= self._most or len(tenant_id) > _MAX_CHARACTERS or _NUMBER_LIKE.search(tenant_id):
+        if len(self.named) >= self._most or len(tenant_id) > _MAX_CHARACTERS or _NUMBER_LIKE.search(tenant_id):
             return OTHER
-        self._labels[tenant_id] = tenant_id
+        self.named[tenant_id] = tenant_id
         return tenant_id

@@ -16,7 +16,7 @@ from common.protocol_codes import ResultCode
 from common.request_lines import RequestLines
 from common.telemetry.tenant_labels import TenantLabels
 from common.trace_ids import trace_id_for
-from gateway.domain import Event, Query
+from gateway.domain import Event, Query, RouteDecision
 from gateway.request_report import RequestReport
 from tests.unit.gateway.conftest import Served, Setup
 from tests.unit.gateway.test_http import EVENT_XML, QUERY_JSON, QUERY_XML
@@ -47,14 +47,19 @@ def report(per_second: float = 100) -> RequestReport:
 
 
 async def test_queries_are_counted_by_enterprise_and_result(served: Served) -> None:
-    assert (await served.post(EVENT_XML)).status == 200
     await served.post(QUERY_XML)
     await served.post(QUERY_JSON, "application/json")
+    served.resolver.outcome = RouteDecision(ResultCode.UNKNOWN_TENANT)
     await served.post(QUERY_JSON.replace(b"100001", b"999999"), "application/json")
     assert served.report is not None
     assert served.report.queries.count(("100001", "0000")) == 2
-    # The fake resolver knows no enterprises; the label does.
-    assert served.report.queries.count(("unknown", "0000")) == 1
+    assert served.report.queries.count(("unknown", "1002")) == 1
+
+
+async def test_an_enterprise_is_named_before_the_directory_has_it(served: Served) -> None:
+    await served.post(QUERY_XML)
+    assert served.report is not None
+    assert served.report.queries.count(("100001", "0000")) == 1
 
 
 async def test_events_are_counted_by_enterprise_and_status(served: Served) -> None:
