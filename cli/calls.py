@@ -28,6 +28,9 @@ from cli.output import (
 from cli.values import Choice, enum_word, parse_moment, to_timestamp
 from common.protocol_codes import CallResult
 
+# What stands for it in the address of a trace.
+_TRACE_ID = "{trace_id}"
+
 app = typer.Typer(help="Call records: list them, show one as a ladder.", no_args_is_help=True)
 
 
@@ -123,8 +126,18 @@ def show(
     tenant: Tenant,
     target: EventsTarget,
     output: OutputOptions,
+    trace_url: Annotated[
+        str,
+        typer.Option(
+            envvar="AXBRIDGE_TRACE_URL",
+            metavar="URL",
+            help="Where traces are shown, with {trace_id} in it: https://jaeger.example/trace/{trace_id}.",
+        ),
+    ] = "",
 ) -> None:
-    """Show one call: a ladder of its messages, and its record."""
+    """Show one call: a ladder of its messages, and its record with the id of its trace."""
+    if trace_url and _TRACE_ID not in trace_url:
+        raise typer.BadParameter(f"--trace-url has {_TRACE_ID} where the trace's id is to stand")
     with events_client(target) as client:
         request = call_service_pb2.GetCallRequest(tenant_id=tenant, session_id=sid)
         call = client.caller.call(client.calls.GetCall, request).call
@@ -143,7 +156,10 @@ def show(
     for line in ladder(ladder_call(call, stored, unmask=output.unmask)):
         console.print(line, soft_wrap=True)
     console.print()
-    console.print(facts_table(_facts(call, unmask=output.unmask)))
+    facts = _facts(call, unmask=output.unmask)
+    if trace_url:
+        facts["trace is at"] = trace_url.replace(_TRACE_ID, call.trace_id)
+    console.print(facts_table(facts))
 
 
 def ladder_call(call: call_pb2.Call, stored: call_service_pb2.ListCallEventsResponse, *, unmask: bool) -> LadderCall:

@@ -88,6 +88,22 @@ def test_a_call_as_a_ladder(cli: Cli, services: FakeServices) -> None:
     assert "+8613800001111" in cli.ok("calls", "show", "s1", "--tenant", "100001", "--unmask")
 
 
+def test_a_call_names_its_trace_and_where_to_look_at_it(cli: Cli, services: FakeServices) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    seen = call()
+    seen.trace_id = trace_id
+    services.answers["GetCall"] = call_service_pb2.GetCallResponse(call=seen)
+    services.answers["ListCallEvents"] = call_service_pb2.ListCallEventsResponse(decision=decision())
+    asked = ("calls", "show", "s1", "--tenant", "100001")
+    assert trace_id in cli.ok(*asked)
+    assert "trace is at" not in cli.ok(*asked)
+    shown = cli.ok(*asked, "--trace-url", "https://jaeger.example/trace/{trace_id}?ui=1")
+    assert f"https://jaeger.example/trace/{trace_id}?ui=1" in shown
+    refused = cli.run(*asked, "--trace-url", "https://jaeger.example/")
+    assert refused.exit_code == 2
+    assert "{trace_id}" in refused.output
+
+
 def test_a_call_for_scripts(cli: Cli, services: FakeServices) -> None:
     services.answers["GetCall"] = call_service_pb2.GetCallResponse(call=call())
     services.answers["ListCallEvents"] = call_service_pb2.ListCallEventsResponse(
