@@ -84,6 +84,10 @@ def test_three_processes_tell_what_happened(stack: Stack, addresses: dict[str, s
 
     # Answered queries are recorded a moment later; the one of an unknown enterprise is not.
     events = _until(addresses["event_service"], "axbridge_events_decisions_appended_total", 4)
+    # A machine that stands still for a second makes a health check fail; the next one does not.
+    for address in addresses.values():
+        _until(address, "axbridge_ready", 1)
+    _until(addresses["gateway"], "axbridge_gateway_peer_reachable", 1, peer="routing_service")
     gateway, routing = Scraped(addresses["gateway"]), Scraped(addresses["routing_service"])
 
     count = "axbridge_gateway_query_duration_seconds_count"
@@ -92,8 +96,6 @@ def test_three_processes_tell_what_happened(stack: Stack, addresses: dict[str, s
     assert gateway.value(count, tenant="unknown", result="1002") == 1
     assert gateway.value("axbridge_gateway_event_duration_seconds_count", tenant=TENANT, status="200") == 2
     assert gateway.value("axbridge_gateway_batch_size_count", kind="query") == 5
-    assert gateway.value("axbridge_gateway_peer_reachable", peer="routing_service") == 1
-    assert gateway.value("axbridge_ready") == routing.value("axbridge_ready") == events.value("axbridge_ready") == 1
 
     assert routing.value("axbridge_routing_answers_total", result="0000", source="store") == 3
     assert routing.value("axbridge_rpc_duration_seconds_count", method="RoutingService/ResolveBatch", code="OK") == 5
@@ -118,14 +120,14 @@ def _check_exposition(process: Scraped) -> None:
         assert not re.findall(r'="[^"]*\d{7,}[^"]*"', re.sub(r'service_instance_id="[^"]*"', "", text))
 
 
-def _until(address: str, name: str, value: float) -> Scraped:
+def _until(address: str, name: str, value: float, **labels: str) -> Scraped:
     """What the process tells as soon as a metric has this value."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         scraped = Scraped(address)
-        if scraped.value(name) == value:
+        if scraped.value(name, **labels) == value:
             return scraped
-        assert time.monotonic() < deadline, f"{name} is {scraped.value(name)}"
+        assert time.monotonic() < deadline, f"{name} is {scraped.value(name, **labels)}"
         time.sleep(0.05)
 
 
