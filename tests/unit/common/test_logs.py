@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from common.logs import configure_logging, get_logger
+from tests.support.logs import restored_logging
 
 NUMBER = "13800001111"
 
@@ -22,12 +22,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], level = before
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with restored_logging():
+        yield
 
 
 def say(out: io.StringIO, log_format: str) -> str:

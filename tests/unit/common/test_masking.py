@@ -1,11 +1,13 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
 from common.logs import configure_logging, get_logger
 from common.masking import mask_number, mask_text
+from tests.support.logs import restored_logging
 
 
 @pytest.mark.parametrize(
@@ -27,13 +29,15 @@ def test_numbers_inside_a_text_are_masked() -> None:
     assert mask_text("no binding for +8613800001111 on 95500") == "no binding for +86138****1111 on 95500"
 
 
-def test_no_number_reaches_the_log_by_message_value_exception_or_library(
-    request: pytest.FixtureRequest,
-) -> None:
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    with restored_logging():
+        yield
+
+
+@pytest.mark.usefixtures("logs_as_before")
+def test_no_number_reaches_the_log_by_message_value_exception_or_library() -> None:
     out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    request.addfinalizer(lambda: (root.handlers.__setitem__(slice(None), handlers), root.setLevel(level)))
     configure_logging("test", level="info", log_format="json", out=out)
     get_logger("t").info("call from 13800001111", called="13900001111")
     try:

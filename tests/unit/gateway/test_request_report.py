@@ -2,11 +2,9 @@
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from common.clock import SystemClock
 from common.errors import UnavailableError
@@ -18,6 +16,7 @@ from common.telemetry.tenant_labels import TenantLabels
 from common.trace_ids import trace_id_for
 from gateway.domain import Event, Query, RouteDecision
 from gateway.request_report import RequestReport
+from tests.support.logs import restored_logging
 from tests.unit.gateway.conftest import Served, Setup
 from tests.unit.gateway.test_http import EVENT_XML, QUERY_JSON, QUERY_XML
 
@@ -29,15 +28,9 @@ EVENT = Event("s1", "100001", "15")
 def lines() -> Iterator[io.StringIO]:
     """The log's lines, as JSON."""
     out = io.StringIO()
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    configure_logging("gateway", log_format="json", out=out)
-    try:
+    with restored_logging():
+        configure_logging("gateway", log_format="json", out=out)
         yield out
-    finally:
-        root.handlers[:], level = before
-        root.setLevel(level)
-        structlog.reset_defaults()
 
 
 def report(per_second: float = 100) -> RequestReport:
