@@ -2,8 +2,8 @@
 
 .venv/bin/python -m tests.bench.tracing
 
-Processor time, since a machine that is busy with other things changes rates more than traces do. All stacks run side
-by side and take turns, round by round, and a receiver really takes the spans. The rates stand beside.
+Processor time, since a machine that is busy with other things changes rates more than traces do. The stacks take
+turns, round by round, and stand still in between; a receiver really takes the spans. The rates stand beside.
 """
 
 import argparse
@@ -44,21 +44,28 @@ class Measured:
 
 def environment(ratio: str, receiver: OtlpReceiver, redis_url: str) -> dict[str, str]:
     env = {"AXBRIDGE_ROUTING_REDIS_URL": redis_url, "AXBRIDGE_GATEWAY_TENANT_QUERIES_PER_SECOND": "0"}
+    # What is measured is queries: their records would keep a third process busy, also while others are measured.
+    env |= {"AXBRIDGE_GATEWAY_RECORD_DECISIONS": "false", "AXBRIDGE_GATEWAY_REQUEST_LINES_PER_SECOND": "0"}
+    env |= {"AXBRIDGE_ROUTING_REQUEST_LINES_PER_SECOND": "0"}
     if ratio == "off":
         return env
     for service in ("GATEWAY", "ROUTING"):
         prefix = f"AXBRIDGE_{service}"
         env |= {f"{prefix}_TRACE_EXPORTER": "otlp-grpc", f"{prefix}_OTLP_ENDPOINT": receiver.grpc_endpoint}
-        env |= {f"{prefix}_TRACE_SAMPLE_RATIO": ratio, f"{prefix}_REQUEST_LINES_PER_SECOND": "0"}
+        env |= {f"{prefix}_TRACE_SAMPLE_RATIO": ratio}
     return env
 
 
 def measure(one: Measured, arguments: argparse.Namespace, first: int) -> Load:
+    for service in one.stack.services:
+        service.child.thaw()
     before = one.processor_seconds
     load = closed_loop(
         one.stack.calls_url, TRAFFIC, connections=arguments.connections, seconds=arguments.seconds, first=first
     )
     spent = one.processor_seconds - before
+    for service in one.stack.services:
+        service.child.freeze()
     one.costs_us.append(spent / (load.requests_per_second * arguments.seconds) * 1e6)
     one.rates.append(load.requests_per_second)
     return load
@@ -86,6 +93,9 @@ def main() -> int:
             running.add_tenant()
             running.bind_axb()
             candidates[ratio] = Measured(running)
+        for one in candidates.values():
+            for service in one.stack.services:
+                service.child.freeze()
         for one in candidates.values():
             measure(one, arguments, 0)
             one.costs_us.clear()
