@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from axbridge.events.v1 import call_service_pb2
@@ -23,7 +24,10 @@ from cli.demo_subscriber import DemoSubscriber
 from cli.main import app
 from cli.output import stdout_console
 from cli.stack import Stack, StackOptions, running_stack
+from cli.trace_tree import WrittenSpan, read_span, trace_tree
 from common.errors import AxbridgeError
+from common.telemetry import names
+from common.trace_ids import trace_id_for
 
 TENANT, ACCESS, OWNED_ACCESS = "100001", "02566000001", "02566000002"
 A, B, OWNER = "13800001111", "13900001111", "13700001111"
@@ -33,6 +37,12 @@ LADDER_RUN = "ladder"
 LIVE_RUN = "live"
 SUBSCRIBER_SECONDS = 30.0
 LINE_LIMIT = 400
+# Every call is traced, and the spans come among the services' lines.
+TRACING = {
+    **{f"AXBRIDGE_{service}_TRACE_EXPORTER": "console" for service in ("GATEWAY", "ROUTING", "EVENTS")},
+    **{f"AXBRIDGE_{service}_TRACE_SAMPLE_RATIO": "1" for service in ("GATEWAY", "EVENTS")},
+}
+TRACED = trace_id_for(TENANT, "demo-json")
 
 XML_QUERY = f"""<?xml version="1.0" encoding="UTF-8"?>
 <request>
@@ -228,16 +238,42 @@ def _invoke(arguments: tuple[str, ...]) -> int:
     return 0
 
 
+def _show_trace(console: Console, spans: Sequence[WrittenSpan]) -> None:
+    """Raises DemoFailedError when the trace does not hold what happened."""
+    console.print()
+    console.rule(
+        Text("The call in JSON as one trace: from B's query to the one after unbinding", style="bold"), align="left"
+    )
+    for line in trace_tree(spans):
+        console.print(Text(line), soft_wrap=True)
+    written = [each.span["span"] for each in spans]
+    # On a slow machine a batch may be sent twice, and then there are more steps.
+    received = (written.count(names.QUERY.name), written.count(names.EVENT.name))
+    if received != (2, 1) or not {names.DECIDE.name, names.STORE.name} <= set(written):
+        raise DemoFailedError("not as it should be: two queries and an event in one trace")
+    console.print(f"✓ two queries and an event, one trace of {len(spans)} spans", style="green")
+
+
 async def play_demo(console: Console) -> None:
     """Start a stack, run the demo against it, stop it. Raises AxbridgeError when something was not right."""
     log: deque[str] = deque(maxlen=LINE_LIMIT)
+    spans: list[WrittenSpan] = []
+
+    def take_line(name: str, line: str) -> None:
+        span = read_span(name, line)
+        if span is None:
+            log.append(f"{name} | {line}")
+        elif span.span["trace_id"] == TRACED:
+            spans.append(span)
+
+    os.environ.update(TRACING)
     with tempfile.TemporaryDirectory(prefix="axbridge-demo-") as folder:
         options = StackOptions("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", Path(folder))
         console.rule(Text("Three services, each a process of its own", style="bold"), align="left")
         command = f"$ axbridge up --http {options.http} --routing {options.routing} --events {options.events}"
         console.print(Text(f"{command} --data-dir {folder} &", style="bold cyan"), soft_wrap=True)
         try:
-            async with running_stack(options, lambda name, line: log.append(f"{name} | {line}")) as stack:
+            async with running_stack(options, take_line) as stack:
                 console.print(
                     f"gateway (HTTP) {stack.http}, routing (gRPC) {stack.routing}, events (gRPC) {stack.events}"
                 )
@@ -251,6 +287,8 @@ async def play_demo(console: Console) -> None:
                 exported = " ".join(f"{name}={value}" for name, value in environment.items())
                 console.print(Text(f"$ export {exported}", style="bold cyan"), soft_wrap=True)
                 await Demo(console, stack).run()
+            # The last spans were written when the services ended.
+            _show_trace(console, spans)
         except AxbridgeError:
             console.print("the services wrote:", *log, sep="\n")
             raise
