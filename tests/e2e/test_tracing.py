@@ -35,6 +35,10 @@ def environment(receiver: OtlpReceiver, ratio: float) -> dict[str, str]:
     }
     services = ("GATEWAY", "ROUTING", "EVENTS")
     env = {f"AXBRIDGE_{service}_{name}": value for service in services for name, value in settings.items()}
+    # Nor may it have batches sent twice, which would be traced as well.
+    patience = {"QUERY_BUDGET": 30, "QUERY_ATTEMPT": 30, "EVENT_BUDGET": 30, "EVENT_ATTEMPT": 30}
+    env |= {f"AXBRIDGE_GATEWAY_{name}_SECONDS": str(seconds) for name, seconds in patience.items()}
+    env |= {"AXBRIDGE_ROUTING_READ_TIMEOUT_SECONDS": "20"}
     hooks = {"ALLOW_HTTP": "true", "ALLOWED_PORTS": "1024-65535", "ALLOWED_NETWORKS": "127.0.0.0/8"}
     return env | {f"AXBRIDGE_EVENTS_WEBHOOKS_{name}": value for name, value in hooks.items()}
 
