@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,7 @@ async def _closed_loop(url: str, traffic: Traffic, connections: int, seconds: fl
 
     def answered(connection: _Connection, is_right: bool) -> None:
         nonlocal wrong
-        now = loop.time()
+        now = time.perf_counter()
         wrong += not is_right
         latencies.append((now - asked_at[connection]) * 1000)
         asked_at[connection] = now
@@ -210,12 +211,12 @@ async def _closed_loop(url: str, traffic: Traffic, connections: int, seconds: fl
             lambda: _Connection(traffic.expected.encode(), answered), *requests.place
         )
         opened.append(made)
-    started = loop.time()
+    started = time.perf_counter()
     for connection in opened:
-        asked_at[connection] = loop.time()
+        asked_at[connection] = time.perf_counter()
         connection.ask(requests.next())
     await asyncio.sleep(seconds)
-    took = loop.time() - started
+    took = time.perf_counter() - started
     for connection in opened:
         connection.close()
     if not latencies:
@@ -239,7 +240,7 @@ async def _open_loop(url: str, traffic: Traffic, rate: float, connections: int, 
     def answered(connection: _Connection, is_right: bool) -> None:
         nonlocal wrong
         wrong += not is_right
-        latencies.append((loop.time() - asked_due[connection]) * 1000)
+        latencies.append((time.perf_counter() - asked_due[connection]) * 1000)
         if due:
             ask(connection, due.pop(0))
         else:
@@ -258,17 +259,17 @@ async def _open_loop(url: str, traffic: Traffic, rate: float, connections: int, 
         )
         opened.append(made)
     free.extend(opened)
-    started = loop.time()
+    started = time.perf_counter()
     for number in range(count):
         at = started + number / rate
-        if at > loop.time():
-            await asyncio.sleep(at - loop.time())
+        if at > time.perf_counter():
+            await asyncio.sleep(at - time.perf_counter())
         if free:
             ask(free.pop(), at)
         else:
             due.append(at)
     await asyncio.wait_for(finished, 60)
-    took = loop.time() - started
+    took = time.perf_counter() - started
     for connection in opened:
         connection.close()
     latencies.sort()

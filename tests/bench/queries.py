@@ -97,7 +97,10 @@ def add(bench: Bench, letter: str) -> None:
             "t1": ("the same, 1% of calls traced", None),
             "t10": ("the same, 10% traced", None),
             "t100": ("the same, all traced", None),
-            "w2": ("the same, two gateway processes", {"AXBRIDGE_GATEWAY_WORKERS": "2"}),
+            "w2": (
+                "the same, two gateway processes",
+                {"AXBRIDGE_GATEWAY_WORKERS": "2", "AXBRIDGE_GATEWAY_METRICS_LISTEN": ""},
+            ),
         }[letter]
         extra = bench.traced(float(letter[1:]) / 100) if env is None else env
         bench.add_axbridge(letter, name, bench.production(letter) | NO_RECORDS | extra)
