@@ -9,6 +9,7 @@ from typing import Any, Protocol, TextIO
 
 import grpc
 import orjson
+import requests
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -98,6 +99,7 @@ class HttpExporter:
             certificate_file=None if ca_file is None else str(ca_file),
             headers=settings.otlp_headers,
             timeout=settings.otlp_timeout_seconds,
+            session=http_session(),
         )
         self._resource, self._scope = resource, scope
 
@@ -106,6 +108,14 @@ class HttpExporter:
 
     def shutdown(self) -> None:
         self._exporter.close()
+
+
+def http_session() -> Any:
+    """What OTLP goes over HTTP by: our settings decide alone. The library would put the environment's proxies and its
+    REQUESTS_CA_BUNDLE before the authorities of the settings."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 class _EncodedHttp(HttpSpanExporter):

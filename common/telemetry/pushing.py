@@ -11,6 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
 from common.logs import get_logger
+from common.telemetry.exporters import http_session
 from common.telemetry.settings import TelemetrySettings
 
 _log = get_logger(__name__)
@@ -50,6 +51,7 @@ def open_metrics_exporter(settings: TelemetrySettings) -> Exporter | None:
         certificate_file=None if ca_file is None else str(ca_file),
         headers=settings.otlp_headers,
         timeout=settings.otlp_timeout_seconds,
+        session=http_session(),
     )
 
 

@@ -1,5 +1,6 @@
 """A small real OTLP receiver for traces, over gRPC and over HTTP. It keeps what it gets."""
 
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -19,6 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from common.tls import TlsFiles
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -31,16 +34,25 @@ class Received:
 class OtlpReceiver(AbstractContextManager["OtlpReceiver"]):
     """Listens on loopback while the context is open. `refuse` makes it answer that it can't take anything now."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: TlsFiles | None = None) -> None:
         self.refuse = False
         self.headers: list[dict[str, str]] = []
         self._requests: list[bytes] = []
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(2, "otlp"))
         add_TraceServiceServicer_to_server(_Servicer(self), self._server)
-        self.grpc_endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._http = _HttpServer(("127.0.0.1", 0), _handler(self))
-        self.http_endpoint = f"http://127.0.0.1:{self._http.server_address[1]}"
+        if tls is None:
+            port, scheme = self._server.add_insecure_port("127.0.0.1:0"), "http"
+        else:
+            assert tls.cert_file is not None and tls.key_file is not None
+            pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
+            port, scheme = self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair])), "https"
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self.grpc_endpoint = f"{scheme}://127.0.0.1:{port}"
+        self.http_endpoint = f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def take(self, request: bytes, headers: dict[str, str]) -> None:

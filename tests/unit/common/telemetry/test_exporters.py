@@ -14,6 +14,7 @@ from common.telemetry.exporters import ConsoleExporter, open_exporter
 from common.telemetry.settings import TelemetrySettings, TraceExporter, parse_headers
 from common.telemetry.spans import SpanContext, encode_span
 from common.telemetry.tracing import running_tracing
+from tests.support.certificates import CertificateAuthority
 from tests.support.clock import FakeClock
 from tests.support.otlp import OtlpReceiver
 from tests.support.processes import free_port
@@ -55,6 +56,20 @@ def test_a_receiver_gets_the_spans_their_resource_and_the_headers(
     assert {each.service for each in found} == {"gateway"}
     assert receiver.headers[0]["authorization"] == "Bearer a:b"
     assert receiver.headers[0]["x-scope"] == "one"
+
+
+@pytest.mark.parametrize("kind", OTLP)
+def test_over_tls_only_the_right_authority_is_believed(kind: TraceExporter, tmp_path: Path) -> None:
+    files = CertificateAuthority.create().issue(tmp_path / "right", "receiver")
+    wrong = CertificateAuthority.create("other").issue(tmp_path / "wrong", "receiver")
+    with OtlpReceiver(files) as receiver:
+        for ca_file, is_taken in ((files.ca_file, True), (wrong.ca_file, False)):
+            trusting = settings(kind, receiver, otlp_ca_file=ca_file, otlp_timeout_seconds=10 if is_taken else 0.5)
+            exporter = open_exporter(trusting, RESOURCE)
+            assert exporter is not None
+            assert exporter.export([encoded()]) is is_taken
+            exporter.shutdown()
+        assert len(receiver.spans) == 1
 
 
 @pytest.mark.parametrize("kind", OTLP)
