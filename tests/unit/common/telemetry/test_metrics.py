@@ -12,9 +12,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from common.telemetry.definitions import MetricKind, counter, gauge, histogram
+from common.telemetry.exposition import OPENMETRICS, render
 from common.telemetry.metrics import MAX_SERIES, OTHER, Counter, Histogram, Metrics, Observed
 from common.telemetry.names import LABELS, METRICS
-from common.telemetry.exposition import OPENMETRICS, render
 from tests.support.clock import FakeClock
 
 THINGS = counter("axbridge.test.things", "", "Things.", "kind")
