@@ -47,6 +47,8 @@ OWNED_BY_THE_CHART = frozenset(
         "credentials_file",
         "api_key_pepper_file",
         "access_file",
+        "master_key_file",
+        "webhooks_key_file",
         "api_key_file",
         "lame_duck_seconds",
         # TLS towards the platform ends at the ingress.

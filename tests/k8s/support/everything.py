@@ -11,6 +11,7 @@ EVERYTHING: dict[str, Any] = {
     "ingress": {"enabled": True, "tlsSecret": "calls-tls"},
     "tls": {"enabled": True, "certManager": {"enabled": True}},
     "credentials": {"existingSecret": "callers"},
+    "encryption": {"masterKeySecret": "master", "webhooksKeySecret": "webhooks"},
     "serviceMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
     "dashboards": {"enabled": True},

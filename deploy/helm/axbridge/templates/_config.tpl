@@ -24,6 +24,11 @@
 {{- if eq .component "routing" }}
 {{ $prefix }}MIGRATE_AT_START: "no"
 {{- end }}
+{{- if and (eq .component "routing") .root.Values.encryption.masterKeySecret }}
+{{ $prefix }}MASTER_KEY_FILE: /etc/axbridge/encryption/master-key
+{{- else if and (eq .component "events") .root.Values.encryption.webhooksKeySecret }}
+{{ $prefix }}WEBHOOKS_KEY_FILE: /etc/axbridge/encryption/webhooks-key
+{{- end }}
 {{- if .root.Values.credentials.existingSecret }}
 {{ $prefix }}CREDENTIALS_FILE: /etc/axbridge/credentials/credentials.toml
 {{ $prefix }}API_KEY_PEPPER_FILE: /etc/axbridge/credentials/pepper

@@ -85,6 +85,9 @@ api-key: {{ . }}
 {{- with .root.Values.credentials.existingSecret }}
 credentials: {{ . }}
 {{- end }}
+{{- with (ternary .root.Values.encryption.masterKeySecret .root.Values.encryption.webhooksKeySecret (eq .component "routing")) }}
+encryption: {{ . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
