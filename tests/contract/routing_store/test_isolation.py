@@ -3,129 +3,53 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from common.errors import AlreadyExistsError, AxbridgeError, FailedPreconditionError, NotFoundError
-from routing_service.binding_ids import BindingIds
-from routing_service.call_memory import CallMemory
-from routing_service.domain.binding import EVERY_CALLER, Binding, BindingTerms, HuntStrategy
-from routing_service.domain.decision import Candidates, RouteQuery
-from routing_service.domain.number_list import NumberListAction, NumberListEntry, NumberListTerms, NumberPatternType
+from common.errors import (
+    AlreadyExistsError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+)
+from routing_service.domain.binding import Binding, BindingTerms
+from routing_service.domain.decision import RouteQuery
+from routing_service.domain.journal import ChangeType
+from routing_service.domain.number_list import NumberListTerms
+from routing_service.domain.number_pool import AccessNumber, AllocationWish, PreviousNumberPolicy
 from routing_service.domain.tenant import TenantSettings
+from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import BindingFilter
 from routing_service.resolver import resolve
-from routing_service.service.bindings import BindingService
-from routing_service.service.number_lists import NumberListService
-from routing_service.service.routing import IncomingQuery, RoutingService
-from routing_service.service.tenants import TenantService
-from routing_service.settings import RoutingServiceSettings
-from routing_service.sql_schema import metadata
-from routing_service.sql_store.call_memory import SqlCallMemoryStore
-from routing_service.sql_store.number_list_store import SqlNumberListStore
-from routing_service.wiring import Stores, opened_stores
-from tests.support.postgres import PostgresServer
-from tests.unit.routing_service.builders import (
-    OTHER_TENANT,
-    TENANT,
-    X2,
-    A,
-    B,
-    C,
-    D,
-    FakeClock,
-    X,
-    ax,
-    axb,
-    axe,
-    axg,
-    axyb,
+from routing_service.service.routing import IncomingQuery
+from tests.contract.routing_store.isolation_model import (
+    TENANTS,
+    Failure,
+    Model,
+    all_terms,
+    failure_of,
+    list_terms,
+    people,
+    places,
+    request_names,
+    tenants,
+    wanted_terms,
+    which,
 )
+from tests.contract.routing_store.isolation_services import Services, opened_services
+from tests.support.postgres import PostgresServer
 
 Result = TypeVar("Result")
-Failure = tuple[type[AxbridgeError], str]
-
-TENANTS, PLACES, PEOPLE = (TENANT, OTHER_TENANT), (X, X2), (A, B, C, D)
-tenants, places, people = (st.sampled_from(each) for each in (TENANTS, PLACES, PEOPLE))
-two_people = st.permutations(PEOPLE).map(lambda order: (order[0], order[1]))
-all_terms = st.one_of(
-    st.builds(lambda pair, x: axb(pair[0], pair[1], x), two_people, places),
-    st.builds(lambda pair, x: axyb(pair[0], pair[1], x), two_people, places),
-    st.builds(ax, people, places),
-    st.builds(lambda owner, x: axe(owner, "8001", x, callback_to_last_caller=True), people, places),
-    st.builds(
-        lambda order, x, strategy: axg(order[:3], x, hunt_strategy=strategy),
-        st.permutations(PEOPLE),
-        places,
-        st.sampled_from([HuntStrategy.SEQUENTIAL, HuntStrategy.ROUND_ROBIN]),
-    ),
-)
-list_terms = st.builds(
-    NumberListTerms,
-    st.sampled_from(["", *PLACES]),
-    st.sampled_from(NumberListAction),
-    st.just(NumberPatternType.EXACT),
-    people,
-)
-# Ids of anything: one's own, another's, one that is gone or never was.
-which = st.integers(0, 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases on one store, and the loop that they run in."""
-
-    runner: asyncio.Runner
-    stores: Stores
-    clock: FakeClock
-    bindings: BindingService
-    lists: NumberListService
-    tenants: TenantService
-    routing: RoutingService
-    memory: CallMemory
-
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        # No two things happen at the same time.
-        self.clock.advance(timedelta(milliseconds=1))
-        return self.runner.run(work)
-
-    async def empty(self) -> None:
-        async with self.stores.database.writers.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
-                await connection.execute(sa.delete(table))
-
-
-@dataclass
-class Model:
-    """What one tenant has."""
-
-    bindings: dict[str, Binding] = field(default_factory=dict)
-    entries: dict[str, NumberListEntry] = field(default_factory=dict)
-
-    def holder(self, terms: BindingTerms, but: str = "") -> str | None:
-        """The binding that stands in the way of these terms."""
-        for binding_id, each in self.bindings.items():
-            same_place = each.terms.access_number == terms.access_number
-            if binding_id != but and same_place and set(each.terms.claims()) & set(terms.claims()):
-                return binding_id
-        return None
-
-    def is_at(self, x: str) -> bool:
-        return any(each.terms.access_number == x for each in self.bindings.values())
-
-    def candidates(self, x: str, caller: str) -> Candidates:
-        there = [each for each in self.bindings.values() if each.terms.access_number == x]
-        mine = tuple(each for each in there if {caller, EVERY_CALLER} & set(each.terms.claims()))
-        entries = tuple(each for each in self.entries.values() if each.terms.access_number in ("", x))
-        return Candidates(bool(there), mine, list_entries=entries)
+# Nobody has to wait for an access number.
+ANY_NUMBER = AllocationWish("", "", False, (), PreviousNumberPolicy.NO_MATTER, timedelta(0))
 
 
 def machine(services: Services) -> type[RuleBasedStateMachine]:
@@ -134,26 +58,36 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
             super().__init__()
             services.run(services.empty())
             self.models = {each: Model() for each in TENANTS}
+            # How many of each tenant's changes a watcher has seen.
+            self.seen = dict.fromkeys(TENANTS, 0)
             self.binding_ids: list[str] = []
             self.entry_ids: list[str] = []
-            settings_ = TenantSettings(foreign_display_numbers_allowed=True)
             for each in TENANTS:
-                services.run(services.tenants.create(each, settings_))
+                self.make_tenant(each)
+
+        def make_tenant(self, tenant_id: str) -> None:
+            services.run(services.tenants.create(tenant_id, TenantSettings(foreign_display_numbers_allowed=True)))
+            self.models[tenant_id].audit.append(("tenant.create", tenant_id))
 
         def expected(self, tenant_id: str, terms: BindingTerms, but: str = "") -> Failure | None:
-            """How storing these terms fails, if it does, and the binding in the way."""
+            """How storing these terms fails, if it does, and the bindings in the way."""
+            return failure_of(terms, self.models[tenant_id], self.other(tenant_id), but)
+
+        def other(self, tenant_id: str) -> Model:
             (other,) = (each for each in TENANTS if each != tenant_id)
-            if self.models[other].is_at(terms.access_number):
-                return FailedPreconditionError, ""
-            holder = self.models[tenant_id].holder(terms, but)
-            return None if holder is None else (AlreadyExistsError, holder)
+            return self.models[other]
+
+        def keep(self, tenant_id: str, binding: Binding, action: str) -> None:
+            self.models[tenant_id].store(binding, action)
+            self.binding_ids.append(binding.binding_id)
 
         def outcome(self, work: Coroutine[Any, Any, Result], failure: Failure | None) -> Any:
             if failure is None:
                 return services.run(work)
             with pytest.raises(failure[0]) as error:
                 services.run(work)
-            assert error.value.metadata.get("binding_id", "") == failure[1]
+            named = error.value.metadata.get("binding_id")
+            assert named in failure[1] if failure[1] else named is None
             return None
 
         @rule(tenant_id=tenants, terms=all_terms)
@@ -161,8 +95,80 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
             stored = self.outcome(services.bindings.create(tenant_id, terms), self.expected(tenant_id, terms))
             if stored is not None:
                 assert (stored.tenant_id, stored.terms) == (tenant_id, terms)
-                self.models[tenant_id].bindings[stored.binding_id] = stored
-                self.binding_ids.append(stored.binding_id)
+                self.keep(tenant_id, stored, "binding.create")
+
+        @rule(tenant_id=tenants, name=request_names, terms=all_terms)
+        def create_by_name(self, tenant_id: str, name: str, terms: BindingTerms) -> None:
+            done = self.models[tenant_id].requests.get(name)
+            work = services.bindings.create(tenant_id, terms, WriteOrigin("crm", name, repr(terms)))
+            if done is None:
+                stored = self.outcome(work, self.expected(tenant_id, terms))
+                if stored is not None:
+                    self.keep(tenant_id, stored, "binding.create")
+                    self.models[tenant_id].requests[name] = (terms, stored)
+            elif done[0] == terms:
+                assert services.run(work) == done[1]
+            else:
+                with pytest.raises(InvalidArgumentError) as error:
+                    services.run(work)
+                assert error.value.reason == "REQUEST_ID_REUSED"
+
+        @rule(tenant_id=tenants, all_of=st.lists(all_terms, min_size=1, max_size=4), atomic=st.booleans())
+        def import_rows(self, tenant_id: str, all_of: list[BindingTerms], atomic: bool) -> None:
+            model = self.models[tenant_id]
+            trial = Model(dict(model.bindings), pool=model.pool)
+            failures: list[Failure | None] = []
+            for place, terms in enumerate(all_of):
+                failures.append(failure_of(terms, trial, self.other(tenant_id)))
+                if failures[-1] is None:
+                    now = services.clock.now()
+                    trial.bindings[f"row {place}"] = Binding(f"row {place}", tenant_id, terms, 1, now, now)
+            outcomes = services.run(services.imported(tenant_id, all_of, atomic))
+            none_stored = atomic and any(failures)
+            assert [each.is_refused for each in outcomes] == [none_stored or each is not None for each in failures]
+            for outcome, terms, failure in zip(outcomes, all_of, failures, strict=True):
+                if failure is not None and failure[1] and model.bindings.keys() >= set(failure[1]):
+                    assert any(each in outcome.error for each in failure[1])
+                if outcome.binding_id:
+                    stored = services.run(services.bindings.get(tenant_id, outcome.binding_id))
+                    assert stored.terms == terms
+                    self.keep(tenant_id, stored, "binding.import")
+
+        @rule(tenant_id=tenants, x=places)
+        def add_to_pool(self, tenant_id: str, x: str) -> None:
+            model = self.models[tenant_id]
+            failure: Failure | None = (AlreadyExistsError, ()) if x in model.pool else None
+            if self.other(tenant_id).is_at(x):
+                failure = (FailedPreconditionError, ())
+            if self.outcome(services.pools.add(tenant_id, [AccessNumber(x, "")]), failure) is not None:
+                model.pool.add(x)
+                model.audit.append(("pool.add", x))
+
+        @rule(tenant_id=tenants, x=places)
+        def take_from_pool(self, tenant_id: str, x: str) -> None:
+            model = self.models[tenant_id]
+            failure: Failure | None = None
+            if x not in model.pool:
+                failure = (NotFoundError, ())
+            elif model.is_bound_at(x):
+                failure = (FailedPreconditionError, ())
+            self.outcome(services.pools.remove(tenant_id, [x]), failure)
+            if failure is None:
+                model.pool.discard(x)
+                model.audit.append(("pool.remove", x))
+
+        @rule(tenant_id=tenants, terms=wanted_terms)
+        def allocate(self, tenant_id: str, terms: BindingTerms) -> None:
+            free = self.models[tenant_id].free_for(terms)
+            work = services.pools.allocate(tenant_id, terms, ANY_NUMBER)
+            if not free:
+                with pytest.raises(ResourceExhaustedError):
+                    services.run(work)
+                return
+            stored = services.run(work)
+            assert stored.terms.access_number in free
+            assert stored.terms == replace(terms, access_number=stored.terms.access_number)
+            self.keep(tenant_id, stored, "pool.allocate")
 
         @precondition(lambda self: self.binding_ids)
         @rule(tenant_id=tenants, number=which, terms=all_terms)
@@ -180,14 +186,19 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
             if changed is not None:
                 assert changed.terms == moved
                 model.bindings[binding_id] = changed
+                model.changes.append((ChangeType.UPDATED, binding_id))
+                model.audit.append(("binding.update", binding_id))
 
         @precondition(lambda self: self.binding_ids)
         @rule(tenant_id=tenants, number=which)
         def delete(self, tenant_id: str, number: int) -> None:
             binding_id = self.binding_ids[number % len(self.binding_ids)]
+            model = self.models[tenant_id]
             work = services.bindings.delete(tenant_id, binding_id, 0)
-            if self.models[tenant_id].bindings.pop(binding_id, None) is not None:
+            if model.bindings.pop(binding_id, None) is not None:
                 services.run(work)
+                model.changes.append((ChangeType.DELETED, binding_id))
+                model.audit.append(("binding.delete", binding_id))
                 return
             with pytest.raises(NotFoundError):
                 services.run(work)
@@ -206,6 +217,7 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
                 return
             entry = services.run(work)
             model.entries[entry.entry_id] = entry
+            model.audit.append(("list.create", entry.entry_id))
             self.entry_ids.append(entry.entry_id)
 
         @precondition(lambda self: self.entry_ids)
@@ -215,20 +227,23 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
             work = services.lists.delete(tenant_id, entry_id)
             if self.models[tenant_id].entries.pop(entry_id, None) is not None:
                 services.run(work)
+                self.models[tenant_id].audit.append(("list.delete", entry_id))
                 return
             with pytest.raises(NotFoundError):
                 services.run(work)
 
         @rule(tenant_id=tenants)
         def delete_tenant(self, tenant_id: str) -> None:
+            model = self.models[tenant_id]
             work = services.tenants.delete(tenant_id)
-            if self.models[tenant_id].bindings:
+            if model.bindings or model.pool:
                 with pytest.raises(FailedPreconditionError):
                     services.run(work)
                 return
             services.run(work)
-            self.models[tenant_id] = Model()
-            services.run(services.tenants.create(tenant_id, TenantSettings(foreign_display_numbers_allowed=True)))
+            model.begin_again()
+            model.audit.append(("tenant.delete", tenant_id))
+            self.make_tenant(tenant_id)
 
         @rule(tenant_id=tenants, caller=people, x=places)
         def call(self, tenant_id: str, caller: str, x: str) -> None:
@@ -257,17 +272,32 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
                 assert {each.binding_id: each for each in page.bindings} == model.bindings
                 entries = services.run(services.lists.list_page(tenant_id, "", 100, ""))
                 assert {each.entry_id: each for each in entries.entries} == model.entries
+                numbers = services.run(services.pools.list_page(tenant_id, "", "", 100, "")).access_numbers
+                assert {each.number for each in numbers} == model.pool
                 for binding_id in self.binding_ids[-3:]:
                     if binding_id not in model.bindings:
                         with pytest.raises(NotFoundError):
                             services.run(services.bindings.get(tenant_id, binding_id))
+
+        @invariant()
+        def each_hears_exactly_of_its_own(self) -> None:
+            for tenant_id, model in self.models.items():
+                audited = services.run(services.audit.list_page(tenant_id, "", 1000, "")).entries
+                assert [(each.action, each.object_id) for each in reversed(audited)] == model.audit
+                seen = self.seen[tenant_id]
+                if seen == len(model.changes):
+                    continue
+                heard = services.run(services.watched(tenant_id, seen))
+                assert [each.position for each in heard] == list(range(seen + 1, len(model.changes) + 1))
+                assert [(each.type, each.binding.binding_id) for each in heard] == model.changes[seen:]
+                assert {each.binding.tenant_id for each in heard} == {tenant_id}
+                self.seen[tenant_id] = len(model.changes)
 
     return Isolation
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Services]:
-    clock = FakeClock()
     with asyncio.Runner() as runner:
         if request.param == "sqlite":
             url = f"sqlite+aiosqlite:///{tmp_path / 'routing.db'}"
@@ -275,22 +305,7 @@ def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service
             server: PostgresServer = request.getfixturevalue("postgres")
             url = runner.run(server.create_database())
         closing = AsyncExitStack()
-        configured = RoutingServiceSettings(
-            database_url=url, migrate_at_start="yes", read_timeout_seconds=20, write_timeout_seconds=20
-        )
-        stores = runner.run(closing.enter_async_context(opened_stores(configured, clock)))
-        memory = CallMemory(SqlCallMemoryStore(stores.database), clock)
-        lists = SqlNumberListStore(stores.database, stores.writer, clock)
-        yield Services(
-            runner,
-            stores,
-            clock,
-            BindingService(stores.bindings, stores.tenants, clock, BindingIds(clock)),
-            NumberListService(lists, stores.tenants, clock, BindingIds(clock)),
-            TenantService(stores.tenants),
-            RoutingService(stores.source, stores.history, clock, memory=memory),
-            memory,
-        )
+        yield runner.run(closing.enter_async_context(opened_services(url, runner)))
         runner.run(closing.aclose())
 
 
@@ -298,6 +313,6 @@ def test_no_tenant_sees_or_changes_anothers_rows(services: Services) -> None:
     run_state_machine_as_test(
         machine(services),
         settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -130,3 +130,28 @@ async def test_pages_of_tenants_and_deletion(client: Client) -> None:
     await client.tenants.DeleteTenant(delete, timeout=TIMEOUT_SECONDS)
     code, _ = await error_of(client.tenants.DeleteTenant(delete, timeout=TIMEOUT_SECONDS))
     assert code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_named_writes_of_tenants_are_carried_out_once(client: Client) -> None:
+    tenant = tenant_pb2.Tenant(tenant_id=TENANT, display_name="first")
+    make = tenant_service_pb2.CreateTenantRequest(tenant=tenant, request_id="make")
+    change = tenant_service_pb2.UpdateTenantRequest(
+        tenant=tenant_pb2.Tenant(tenant_id=TENANT, display_name="second"),
+        update_mask=FieldMask(paths=["display_name"]),
+        request_id="change",
+    )
+    delete = tenant_service_pb2.DeleteTenantRequest(tenant_id=TENANT, request_id="delete")
+    made = [await client.tenants.CreateTenant(make, timeout=TIMEOUT_SECONDS) for _ in range(2)]
+    changed = [await client.tenants.UpdateTenant(change, timeout=TIMEOUT_SECONDS) for _ in range(2)]
+    for _ in range(2):
+        await client.tenants.DeleteTenant(delete, timeout=TIMEOUT_SECONDS)
+
+    assert made[0] == made[1]
+    assert changed[0] == changed[1]
+    assert (changed[0].tenant.revision, changed[0].tenant.display_name) == (2, "second")
+    make.tenant.display_name = "other"
+    code, error = await error_of(client.tenants.CreateTenant(make, timeout=TIMEOUT_SECONDS))
+    assert (code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+    make.request_id = "x" * 129
+    code, error = await error_of(client.tenants.CreateTenant(make, timeout=TIMEOUT_SECONDS))
+    assert (code, error.metadata) == (grpc.StatusCode.INVALID_ARGUMENT, {"field": "request_id"})

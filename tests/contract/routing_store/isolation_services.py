@@ -1,0 +1,105 @@
+"""Every use case on one store, for the isolation test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from routing_service.binding_ids import BindingIds
+from routing_service.call_memory import CallMemory
+from routing_service.domain.binding import BindingTerms
+from routing_service.domain.importing import ImportOptions, ImportOutcome, ImportRow
+from routing_service.domain.write_origin import NO_ORIGIN
+from routing_service.service.audit import AuditService
+from routing_service.service.bindings import BindingService
+from routing_service.service.changes import ChangeService
+from routing_service.service.imports import ImportService
+from routing_service.service.number_lists import NumberListService
+from routing_service.service.pools import NumberPoolService
+from routing_service.service.routing import RoutingService
+from routing_service.service.tenants import TenantService
+from routing_service.settings import RoutingServiceSettings
+from routing_service.sql_schema import metadata
+from routing_service.sql_store.call_memory import SqlCallMemoryStore
+from routing_service.sql_store.importer import SqlBindingImporter
+from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
+from routing_service.sql_store.number_list_store import SqlNumberListStore
+from routing_service.sql_store.pool_store import SqlNumberPoolStore
+from routing_service.wiring import Stores, opened_stores
+from tests.unit.routing_service.builders import FakeClock
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases on one store, and the loop that they run in."""
+
+    runner: asyncio.Runner
+    stores: Stores
+    clock: FakeClock
+    bindings: BindingService
+    lists: NumberListService
+    tenants: TenantService
+    routing: RoutingService
+    memory: CallMemory
+    pools: NumberPoolService
+    imports: ImportService
+    changes: ChangeService
+    audit: AuditService
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        # No two things happen at the same time.
+        self.clock.advance(timedelta(milliseconds=1))
+        return self.runner.run(work)
+
+    async def imported(self, tenant_id: str, all_of: Sequence[BindingTerms], atomic: bool) -> list[ImportOutcome]:
+        async def rows() -> AsyncIterator[Sequence[ImportRow]]:
+            yield [ImportRow(row, "", terms, b"") for row, terms in enumerate(all_of, 1)]
+
+        found = self.imports.run(ImportOptions(tenant_id, atomic), rows(), NO_ORIGIN)
+        return [outcome async for some in found for outcome in some]
+
+    async def watched(self, tenant_id: str, position: int) -> list[Any]:
+        """What somebody hears at once who knows the changes up to here."""
+        async for changes in self.changes.watch(tenant_id, position):
+            return [*changes]
+        return []
+
+    async def empty(self) -> None:
+        async with self.stores.database.writers.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                await connection.execute(sa.delete(table))
+
+
+@asynccontextmanager
+async def opened_services(url: str, runner: asyncio.Runner) -> AsyncIterator[Services]:
+    """The use cases on a database of their own."""
+    clock = FakeClock()
+    configured = RoutingServiceSettings(
+        database_url=url, migrate_at_start="yes", read_timeout_seconds=20, write_timeout_seconds=20
+    )
+    async with opened_stores(configured, clock) as stores:
+        memory = CallMemory(SqlCallMemoryStore(stores.database), clock)
+        lists = SqlNumberListStore(stores.database, stores.writer, clock)
+        pools = SqlNumberPoolStore(stores.database, clock, stores.writer)
+        importer = SqlBindingImporter(stores.database, clock, stores.writer)
+        ids = BindingIds(clock)
+        yield Services(
+            runner,
+            stores,
+            clock,
+            BindingService(stores.bindings, stores.tenants, clock, ids),
+            NumberListService(lists, stores.tenants, clock, ids),
+            TenantService(stores.tenants),
+            RoutingService(stores.source, stores.history, clock, memory=memory),
+            memory,
+            NumberPoolService(pools, stores.tenants, clock, ids, timedelta(0)),
+            ImportService(importer, stores.tenants, clock, ids),
+            ChangeService(SqlChangeFeed(stores.database), stores.tenants, stores.bell),
+            AuditService(SqlAuditLog(stores.database)),
+        )
