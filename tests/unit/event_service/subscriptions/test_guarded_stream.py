@@ -122,15 +122,17 @@ async def test_a_tenants_streams_are_counted(served: Served) -> None:
     key = served.keyring.add(frozenset({TENANT}), READ)
     metadata = (("authorization", f"Bearer {key.text}"),)
     async with served.client(key) as client, grpc.aio.insecure_channel(served.address) as channel:
-        await anext(client.subscribe(TENANT, "s"))
+        first = client.subscribe(TENANT, "s")
+        await anext(first)
         method = channel.stream_stream(
             f"/{SERVICE_NAME}/Subscribe",
             request_serializer=pb.SubscribeRequest.SerializeToString,
             response_deserializer=pb.SubscribeResponse.FromString,
         )
         second = method(metadata=metadata)
-        await second.write(pb.SubscribeRequest(start=pb.SubscribeStart(tenant_id=TENANT, name="s")))
+        # Whether writing or reading meets the refusal is a race.
         with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await second.write(pb.SubscribeRequest(start=pb.SubscribeStart(tenant_id=TENANT, name="s")))
             await second.read()
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -145,7 +147,7 @@ async def test_a_stream_begins_with_a_start(served: Served) -> None:
             response_deserializer=pb.SubscribeResponse.FromString,
         )
         call = method(metadata=metadata)
-        await call.write(pb.SubscribeRequest(acknowledge=pb.Acknowledge(positions={0: 1})))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.write(pb.SubscribeRequest(acknowledge=pb.Acknowledge(positions={0: 1})))
             await call.read()
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
