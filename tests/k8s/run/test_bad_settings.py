@@ -54,7 +54,7 @@ def certificate(valid: timedelta) -> dict[str, str | bytes]:
 
 
 def only_line(cluster: Cluster, deployment: str) -> str:
-    """The one line that a pod leaves which can't start. It was never ready and ended by itself with an error."""
+    """The one line by which a pod says why it can't start. It was never ready and ended by itself with an error."""
     (pod,) = cluster.start(deployment, wait=False)
     deadline = time.monotonic() + END_SECONDS
     while (state := cluster.state(pod))["Running"]:
@@ -64,7 +64,9 @@ def only_line(cluster: Cluster, deployment: str) -> str:
     assert state["ExitCode"] in (1, 2)
     with pytest.raises(PodFailedError):
         cluster.wait_ready(pod, 1)
-    (line,) = cluster.log(pod).splitlines()
+    # What went well until then may be told too; what is wrong is the last line, and the only one of its kind.
+    *before, line = cluster.log(pod).splitlines()
+    assert all(json.loads(each)["level"] == "info" for each in before), before
     return line
 
 
