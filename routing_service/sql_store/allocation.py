@@ -27,8 +27,8 @@ from routing_service.sql_store.transaction import Transaction, Writer
 
 _MOST_ATTEMPTS = 16
 NATIONWIDE = ""
-# Which of several indexes finds the uses of a number quickly depends on how many bindings there are, and a plan that was
-# made while there were few would stay in use while an import adds many.
+# Which of several indexes finds the uses of a number quickly depends on how many bindings there are, and a plan made
+# while there were few would stay in use while an import adds many.
 _PLAN_ANEW = sa.select(sa.func.set_config("plan_cache_mode", "force_custom_plan", True))
 
 
