@@ -2,57 +2,47 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_service.domain import CallRevision
 from event_service.ports import CallChange
 from event_service.sql_errors import translated_errors
+from event_service.sql_heads import LockedHeads
+from event_service.sql_many import insert_many
 from event_service.sql_rows import CALL_COLUMNS, US_PER_DAY, call_revision
-from event_service.sql_schema import call_changes, calls, events, partition_heads
-
-_UPDATE_LAST = update(partition_heads).where(partition_heads.c.partition_id == bindparam("at_partition"))
+from event_service.sql_schema import call_changes, calls
 
 
 async def record_changes(
     connection: AsyncConnection,
     records: Sequence[tuple[bytes, CallRevision]],
     partitions: Mapping[bytes, int],
+    heads: LockedHeads,
     now_us: int,
 ) -> None:
     """Note that these records, by call key, were made or changed; those of calls that are not over are passed over.
 
-    To be called in the transaction that writes them, which holds the rows of their partitions in `partition_heads`.
+    To be called in the transaction that writes them, which holds the `heads`: they are moved on, behind its events
+    already, and are still to be written.
     """
-    finished = [(partitions[key], key, each.revision) for key, each in records if each.call.state.is_finished]
-    if not finished:
-        return
-    heads = partition_heads.c
-    # The events of this transaction are in the log already; the head may not have been moved on yet.
-    written = select(func.max(events.c.log_offset)).where(events.c.partition_id == heads.partition_id)
-    query = select(heads.partition_id, heads.last_change, heads.last_offset, written.scalar_subquery()).where(
-        heads.partition_id.in_({place[0] for place in finished})
-    )
-    found = (await connection.execute(query)).all()
-    last = {row[0]: row[1] for row in found}
-    log_offsets = {row[0]: max(row[2], row[3] or 0) for row in found}
     rows = []
-    for partition_id, key, revision in finished:
-        last[partition_id] += 1
+    for key, each in records:
+        if not each.call.state.is_finished:
+            continue
+        partition_id = partitions[key]
+        heads.changes[partition_id] += 1
         rows.append(
             {
                 "partition_id": partition_id,
-                "change_offset": last[partition_id],
-                "log_offset": log_offsets[partition_id],
+                "change_offset": heads.changes[partition_id],
+                "log_offset": heads.offsets[partition_id],
                 "call_key": key,
-                "revision": revision,
+                "revision": each.revision,
                 "stored_day": now_us // US_PER_DAY,
             }
         )
-    await connection.execute(insert(call_changes), rows)
-    await connection.execute(
-        _UPDATE_LAST, [{"at_partition": partition_id, "last_change": offset} for partition_id, offset in last.items()]
-    )
+    await insert_many(connection, call_changes, rows)
 
 
 class SqlCallChanges:

@@ -13,7 +13,7 @@ from common.sql import begin_write
 from event_service.domain import CallState
 from event_service.ports import DroppedPage, RetentionPosition
 from event_service.sql_errors import translated_errors
-from event_service.sql_log import lock_heads, write_heads
+from event_service.sql_heads import lock_heads, write_heads
 from event_service.sql_schema import call_changes, calls, decisions, events
 
 _FINISHED = tuple(state.value for state in CallState if state.is_finished)
@@ -40,12 +40,12 @@ class SqlRetention:
                 if not found:
                     return DroppedPage(0, None)
                 partitions = {key: partition for key, partition, _ in found}
-                heads, write_counts = await lock_heads(connection, set(partitions.values()))
+                heads = await lock_heads(connection, set(partitions.values()))
                 keys = await self._droppable(connection, before_us, partitions)
                 if keys:
                     for table in (events, decisions, call_changes, calls):
                         await connection.execute(delete(table).where(table.c.call_key.in_(keys)))
-                    await write_heads(connection, heads, write_counts)
+                    await write_heads(connection, heads)
         last = found[-1]
         return DroppedPage(len(keys), RetentionPosition(last[2], last[0]) if len(found) == limit else None)
 

@@ -108,7 +108,7 @@ def event_row(named: NamedEvent, logged: LoggedEvent) -> Row:
 
 def count_row(logged: LoggedEvent) -> Row:
     """What a further copy changes. The names of a row's place are prefixed, since an UPDATE binds them apart."""
-    return {"at_partition": logged.partition_id, "at_offset": logged.log_offset, **_count_columns(logged)}
+    return {"at_partition_id": logged.partition_id, "at_log_offset": logged.log_offset, **_count_columns(logged)}
 
 
 def copy_row(logged: LoggedEvent) -> Row:
@@ -210,7 +210,7 @@ def decision_row(named: NamedDecision, partition_id: int, now_us: int) -> Row:
 
 def decision_copy_row(named: NamedDecision) -> Row:
     """What a copy of a decision changes whose query came before that of the stored one."""
-    return {"at_key": named.key, "at_hash": named.hash, **_decision_columns(named.decision)}
+    return {"at_call_key": named.key, "at_decision_hash": named.hash, **_decision_columns(named.decision)}
 
 
 def _decision_columns(decision: LoggedDecision) -> Row:

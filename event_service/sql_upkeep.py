@@ -11,7 +11,8 @@ from event_service.append_plan import AppendPlan, plan_refold
 from event_service.domain import CallState, call_key, partition_of
 from event_service.ports import CallName, Patience
 from event_service.sql_errors import translated_errors
-from event_service.sql_log import load_calls, lock_heads, write_heads, write_plan
+from event_service.sql_heads import lock_heads
+from event_service.sql_log import load_calls, write_plan
 from event_service.sql_schema import calls
 
 MICROSECONDS = 1_000_000
@@ -61,11 +62,10 @@ class SqlCallUpkeep:
         with translated_errors():
             # Also to compare: a record and its events belong together only while nobody appends.
             async with begin_write(self._engine) as connection:
-                heads, write_counts = await lock_heads(connection, set(partitions.values()))
+                heads = await lock_heads(connection, set(partitions.values()))
                 known = await load_calls(connection, (), list(by_key))
                 changed = plan_refold(known, closed_at_us)
                 if changed and not dry_run:
                     plan = AppendPlan((), (), (), (), (), (), (), changed, {})
-                    await write_plan(connection, plan, partitions, to_microseconds(self._clock.now()))
-                    await write_heads(connection, heads, write_counts)
+                    await write_plan(connection, plan, partitions, heads, to_microseconds(self._clock.now()))
         return [by_key[key] for key, _ in changed]
