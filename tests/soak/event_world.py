@@ -77,6 +77,14 @@ class World:
             await connection.close()
         return [LogRow(row[0], row[1], EventName(*row[2:])) for row in rows], {row[0]: row[1] for row in heads}
 
+    def last_words(self) -> list[str]:
+        """The ends of what the processes have written."""
+        children = [(each.name, each.child) for each in self.stack.services] + [(POSTGRES, self.postgres.child)]
+        return [
+            f"{name} ({'running' if child.running else f'ended with {child.process.returncode}'}):\n{child.log()[-2000:]}"
+            for name, child in children
+        ]
+
     def start_load(self, seed: int) -> ChildProcess:
         command = [sys.executable, "-m", "tests.soak.event_load", "--url", self.stack.calls_url]
         command += ["--ack-file", str(self.ack_path), "--seed", str(seed)]
