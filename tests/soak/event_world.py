@@ -80,10 +80,7 @@ class World:
     def last_words(self) -> list[str]:
         """The ends of what the processes have written."""
         children = [(each.name, each.child) for each in self.stack.services] + [(POSTGRES, self.postgres.child)]
-        return [
-            f"{name} ({'running' if child.running else f'ended with {child.process.returncode}'}):\n{child.log()[-2000:]}"
-            for name, child in children
-        ]
+        return [f"{name} (exit code {child.process.poll()}):\n{child.log()[-2000:]}" for name, child in children]
 
     def start_load(self, seed: int) -> ChildProcess:
         command = [sys.executable, "-m", "tests.soak.event_load", "--url", self.stack.calls_url]
