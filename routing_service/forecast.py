@@ -26,6 +26,9 @@ def forecast(
             by_number[number][use.binding_id].append(span)
     needed, busiest = 0, ""
     for number, of_bindings in sorted(by_number.items()):
+        if sum(map(len, of_bindings.values())) <= needed:
+            # Nearly all numbers have a binding or two, which can't need more than the busiest so far.
+            continue
         spans = [(start, end + cool_down) for each in of_bindings.values() for start, end in _joined(each)]
         peak = _peak(spans, since, now)
         if peak > needed:

@@ -1,5 +1,6 @@
 """Number pools: the access numbers of a tenant, and picking one for a new binding."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -135,7 +136,8 @@ class NumberPoolService:
                 f"there were more than {MAX_USES} bindings in this window: choose a shorter one",
                 reason="TOO_MANY_BINDINGS",
             )
-        return forecast(count, uses, since, now, self._cool_down)
+        # With many uses this takes seconds, in which calls are to be answered.
+        return await asyncio.to_thread(forecast, count, uses, since, now, self._cool_down)
 
     @property
     def default_cool_down(self) -> timedelta:
