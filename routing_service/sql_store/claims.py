@@ -158,7 +158,7 @@ async def release(connection: AsyncConnection, binding_id: str) -> None:
 
 async def give_back_access_numbers(connection: AsyncConnection, tenant_id: str, numbers: Collection[str]) -> None:
     """Let go of the locked access numbers on which the tenant has no binding any more, and that are in no pool."""
-    number = sa.bindparam("of_number")
+    number: sa.BindParameter[str] = sa.bindparam("of_number")
     bound = sa.exists().where(bindings.c.tenant_id == tenant_id, bindings.c.access_number == number)
     pooled = sa.exists().where(pool_numbers.c.access_number == number)
     statement = sa.delete(access_numbers).where(
