@@ -13,7 +13,9 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from axbridge.events.v1 import call_service_pb2
 from rich.console import Console
@@ -21,6 +23,7 @@ from rich.text import Text
 
 from cli.clients import EVENTS_VARIABLE, ROUTING_VARIABLE, EventsTarget, events_client
 from cli.demo_subscriber import DemoSubscriber
+from cli.demo_webhook import DemoReceiver
 from cli.main import app
 from cli.output import stdout_console
 from cli.stack import Stack, StackOptions, running_stack
@@ -35,7 +38,8 @@ OTHER_A, OTHER_B = "13800002222", "13900002222"
 CALLS = 140
 LADDER_RUN = "ladder"
 LIVE_RUN = "live"
-SUBSCRIBER_SECONDS = 30.0
+WEBHOOK_RUN = "webhook"
+SUBSCRIBER_SECONDS = WEBHOOK_SECONDS = 30.0
 LINE_LIMIT = 400
 # Every call is traced, and the spans come among the services' lines.
 TRACING = {
@@ -83,9 +87,10 @@ class DemoFailedError(AxbridgeError):
 class Demo:
     """The steps, told on `console`."""
 
-    def __init__(self, console: Console, stack: Stack) -> None:
+    def __init__(self, console: Console, stack: Stack, receiver: DemoReceiver) -> None:
         self._console = console
         self._stack = stack
+        self._receiver = receiver
 
     async def run(self) -> None:
         """Raises DemoFailedError at the first step that is not right."""
@@ -114,6 +119,7 @@ class Demo:
         with tempfile.TemporaryDirectory() as scratch:
             await self._play_calls(Path(scratch) / "acknowledged.jsonl")
         await self._subscribe()
+        await self._post_webhook()
         self._title("One of these calls, from its own messages")
         await self._axbridge("calls", "show", f"{LADDER_RUN}-000000", "--tenant", TENANT)
         await self._axbridge("calls", "list", "--tenant", TENANT, "--limit", "8")
@@ -153,6 +159,27 @@ class Demo:
         self._check(set(subscriber.received) == set(stored), f"all {len(stored)} events of the call were delivered")
         self._check(subscriber.final_state == "completed", "and its record when it was over")
 
+    async def _post_webhook(self) -> None:
+        self._title("The same for a system without gRPC: a webhook, every message signed, verified by its receiver")
+        session_id = f"{WEBHOOK_RUN}-000000"
+        show = partial(self._console.print, soft_wrap=True)
+        async with self._receiver.listening(session_id, show):
+            added = await self._read_json("webhooks", "add", self._receiver.url, "--tenant", TENANT, shown=True)
+            self._receiver.trust(added["secret"])
+            one = ("--calls", "1", "--scenario", "answered", "--plain", "--time-scale", "0.01", "--seed", "12")
+            numbers = ("--tenant", TENANT, "--access", ACCESS, "--caller", A, "--expect-callee", B)
+            await self._axbridge("simulate", *numbers, *one, "--run-id", WEBHOOK_RUN)
+            try:
+                async with asyncio.timeout(WEBHOOK_SECONDS):
+                    await self._receiver.wait_for_record(session_id)
+            except TimeoutError as error:
+                raise DemoFailedError(f"the webhook got {len(self._receiver.events)} events and no record") from error
+        stored = await asyncio.to_thread(self._stored_sequence, session_id)
+        got = [seq for sid, seq in self._receiver.events if sid == session_id]
+        self._check(self._receiver.refused == 0, "every message was signed with the webhook's secret")
+        self._check(set(got) == set(stored), f"all {len(stored)} events of the call came, and its record")
+        self._check(self._receiver.refuses_forgeries(), "a message of which one byte was changed is refused")
+
     async def _unbind(self) -> None:
         self._title("The pair is unbound: the very next query does not find it any more")
         bindings = await self._read_json("bindings", "list", "--tenant", TENANT, "--number", A)
@@ -176,16 +203,17 @@ class Demo:
         if code != 0:
             raise DemoFailedError(f"`axbridge {shlex.join(arguments)}` ended with exit code {code}")
 
-    async def _read_json(self, *arguments: str) -> list[dict[str, str]]:
+    async def _read_json(self, *arguments: str, shown: bool = False) -> Any:
         """What a command prints with `--json`, run as a process of its own like a script would."""
+        if shown:
+            self._console.print(Text(f"$ axbridge {shlex.join(arguments)} --json", style="bold cyan"), soft_wrap=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "cli.main", *arguments, "--json", stdout=asyncio.subprocess.PIPE
         )
         printed, _ = await process.communicate()
         if process.returncode != 0:
             raise DemoFailedError(f"`axbridge {shlex.join(arguments)}` ended with exit code {process.returncode}")
-        read: list[dict[str, str]] = json.loads(printed)
-        return read
+        return json.loads(printed)
 
     async def _exchange(self, body: str, content_type: str) -> str:
         """Post a body over a plain socket and show both sides as they are. Returns the whole answer."""
@@ -266,7 +294,8 @@ async def play_demo(console: Console) -> None:
         elif span.span["trace_id"] == TRACED:
             spans.append(span)
 
-    os.environ.update(TRACING)
+    receiver = DemoReceiver()
+    os.environ.update({**TRACING, **receiver.allowance})
     with tempfile.TemporaryDirectory(prefix="axbridge-demo-") as folder:
         options = StackOptions("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", Path(folder))
         console.rule(Text("Three services, each a process of its own", style="bold"), align="left")
@@ -286,7 +315,7 @@ async def play_demo(console: Console) -> None:
                 os.environ.update(environment)
                 exported = " ".join(f"{name}={value}" for name, value in environment.items())
                 console.print(Text(f"$ export {exported}", style="bold cyan"), soft_wrap=True)
-                await Demo(console, stack).run()
+                await Demo(console, stack, receiver).run()
             # The last spans were written when the services ended.
             _show_trace(console, spans)
         except AxbridgeError:
