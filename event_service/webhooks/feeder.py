@@ -17,6 +17,8 @@ _MAX_CHANGES = 256
 _MAX_PARTITIONS = 16
 # While nobody wants messages, positions need not keep up, only not hold up the log's retention.
 _IDLE_SECONDS = 10.0
+# How soon it is seen that somebody does, when another replica was told of it.
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,28 @@ class Feeder:
         self._owner = owner
         self._lifetime_us = lifetime_us
         self._idle_until = 0.0
+        self._asleep_until = 0.0
+
+    def rouse(self) -> None:
+        """There may be a webhook where there was none."""
+        self._asleep_until = 0.0
 
     async def step(self) -> bool:
-        """Queue what there is of some partitions. Whether anything was moved on: then there may be more."""
+        """Queue what there is of some partitions. Whether anything was moved on: then there may be more.
+
+        While there are no webhooks the database is not asked at each commit, but once a second.
+        """
+        if self._clock.monotonic() < self._asleep_until:
+            return False
         now_us = to_microseconds(self._clock.now())
         positions = list(await self._feed.positions(self._owner, now_us))[:_MAX_PARTITIONS]
         if not positions:
             return False
-        if not await self._feed.has_subscribers():
+        # Before the look: whoever rouses us while it is under way is heard.
+        self._asleep_until = self._clock.monotonic() + _LOOK_SECONDS
+        if await self._feed.has_subscribers():
+            self._asleep_until = 0.0
+        else:
             return await self._pass_over(positions, now_us)
         # Webhooks are looked for after events were read: one that was there before an event is seen with it.
         reads = [await self._read(position) for position in positions]

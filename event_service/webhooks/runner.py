@@ -93,17 +93,21 @@ async def running_webhooks(
         stack.push_async_callback(sender.close)
         courier = Courier(sender, sealer, schedule, clock, surroundings.traces)
         rules = WebhookRules(urls, settings.webhooks_max_per_tenant, schedule.lifetime_us)
-        webhooks = WebhookService(SqlWebhookStore(database), sealer, rules, clock)
-        deliveries = DeliveryService(webhooks, SqlDeliveryDesk(database), courier, rules, clock)
         feed = SqlDeliveryFeed(database)
         await feed.prepare()
         pace = Pace(settings.webhooks_poll_seconds)
+        sources = _sources(engine, clock, surroundings.partition_count)
+        feeder = Feeder(sources, feed, clock, owner=secrets.token_hex(8), lifetime_us=schedule.lifetime_us)
+
+        def webhooks_changed() -> None:
+            feeder.rouse()
+            pace.wake()
+
+        webhooks = WebhookService(SqlWebhookStore(database), sealer, rules, clock, webhooks_changed)
+        deliveries = DeliveryService(webhooks, SqlDeliveryDesk(database), courier, rules, clock)
         watched = WatchedQueue(SqlQueueWatch(database))
         in_flight = _nothing
         if settings.webhooks_deliver:
-            sources = _sources(engine, clock, surroundings.partition_count)
-            owner = secrets.token_hex(8)
-            feeder = Feeder(sources, feed, clock, owner=owner, lifetime_us=schedule.lifetime_us)
             dispatcher = Dispatcher(
                 SqlDeliveryQueue(database, settings.webhooks_circuit),
                 courier,

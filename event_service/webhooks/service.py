@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from common.clock import Clock, to_microseconds
@@ -54,7 +54,16 @@ class Page:
 class WebhookService:
     """The endpoints of the enterprises."""
 
-    def __init__(self, store: WebhookStore, sealer: SecretSealer, rules: WebhookRules, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: WebhookStore,
+        sealer: SecretSealer,
+        rules: WebhookRules,
+        clock: Clock,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`changed` is called when an endpoint was added or changed."""
+        self._changed = changed
         self._store = store
         self._sealer = sealer
         self._rules = rules
@@ -78,6 +87,7 @@ class WebhookService:
             revision=1,
         )
         await self._store.create(webhook, self._rules.max_per_tenant)
+        self._changed()
         _log.info("webhook created", tenant_id=webhook.tenant_id, webhook_id=webhook_id)
         return webhook, secret_text(key)
 
@@ -123,6 +133,7 @@ class WebhookService:
                 await self._store.update(changed, retry_at_us=now_us if is_fresh_start else None)
             except AbortedError:
                 continue
+            self._changed()
             _log.info(
                 "webhook changed",
                 tenant_id=changed.tenant_id,

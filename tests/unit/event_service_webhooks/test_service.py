@@ -40,8 +40,12 @@ class Desk:
         self.poster = FakePoster(HttpResult(204))
         rules = WebhookRules(UrlPolicy(AddressPolicy()), max_per_tenant=3, lifetime_us=77)
         courier = Courier(self.poster, self.sealer, RetrySchedule((5,), lambda: 0.5), self.clock)
-        self.webhooks = WebhookService(self.store, self.sealer, rules, self.clock)
+        self.changes = 0
+        self.webhooks = WebhookService(self.store, self.sealer, rules, self.clock, self._changed)
         self.deliveries = DeliveryService(self.webhooks, self.desk, courier, rules, self.clock)
+
+    def _changed(self) -> None:
+        self.changes += 1
 
     async def created(self) -> Webhook:
         return (await self.webhooks.create(WANTED))[0]
@@ -54,6 +58,16 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+async def test_whoever_delivers_is_told_of_what_was_added_and_changed(desk: Desk) -> None:
+    webhook = await desk.created()
+    assert desk.changes == 1
+    await desk.webhooks.update(replace(webhook, state=WebhookState.PAUSED), ["state"], 0)
+    assert desk.changes == 2
+    with pytest.raises(AbortedError):
+        await desk.webhooks.update(webhook, ["state"], 77)
+    assert desk.changes == 2
 
 
 async def test_creating_makes_an_id_and_a_secret_that_is_stored_sealed(desk: Desk) -> None:
