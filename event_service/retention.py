@@ -1,19 +1,32 @@
 """How long calls are kept."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from common.clock import Clock, to_microseconds
 from event_service.ports import OldCalls, RetentionPosition
 
-CALLS_AT_ONCE = 500
+# Few, since nobody can append to their partitions while they are dropped.
+CALLS_AT_ONCE = 100
+# How long the partitions are left to those who append, as a multiple of how long dropping a page took.
+_PAUSE_SHARE = 1.0
 DAY_US = 86_400_000_000
 
 
 class Retention:
     """Drops calls that are over and did not change for `keep_days`. Several replicas may do so at once."""
 
-    def __init__(self, old_calls: OldCalls, clock: Clock, keep_days: int) -> None:
+    def __init__(
+        self,
+        old_calls: OldCalls,
+        clock: Clock,
+        keep_days: int,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._old_calls = old_calls
         self._clock = clock
         self._keep_days = keep_days
+        self._sleep = sleep
 
     async def drop_old(self) -> int:
         """Drop all calls that are old now; how many. Raises AxbridgeError when the store can't be reached."""
@@ -22,8 +35,10 @@ class Retention:
         dropped = 0
         position: RetentionPosition | None = None
         while True:
+            began = self._clock.monotonic()
             page = await self._old_calls.drop_page(today_us - self._keep_days * DAY_US, position, CALLS_AT_ONCE)
             dropped += page.dropped
             position = page.following
             if position is None:
                 return dropped
+            await self._sleep((self._clock.monotonic() - began) * _PAUSE_SHARE)
