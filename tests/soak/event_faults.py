@@ -120,6 +120,7 @@ async def carry_out(run: Run, directory: Path) -> Outcome:
         resources.push(world.stack.__exit__)
         world.stack.add_tenant()
         world.stack.bind_axb()
+        await world.write_down()
         readers: dict[str, Seen] = {}
         if not run.mutant:
             endpoint = await resources.enter_async_context(Endpoint())

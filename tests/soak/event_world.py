@@ -77,6 +77,15 @@ class World:
             await connection.close()
         return [LogRow(row[0], row[1], EventName(*row[2:])) for row in rows], {row[0]: row[1] for row in heads}
 
+    async def write_down(self) -> None:
+        """Put what is there so far on disk, also where commits are answered before that: a careless PostgreSQL is to
+        lose events, not its tables."""
+        connection = await asyncpg.connect(self.database_url.replace("+asyncpg", ""))
+        try:
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
+
     def last_words(self) -> list[str]:
         """The ends of what the processes have written."""
         children = [(each.name, each.child) for each in self.stack.services] + [(POSTGRES, self.postgres.child)]
