@@ -120,6 +120,7 @@ async def serve(settings: EventServiceSettings) -> int:
             EventIntake(committer, clock, committer.stats), QuarantineDesk(quarantine, clock), tracer
         )
         upkeep = SqlCallUpkeep(engine, clock, partition_count)
+        stack.push_async_callback(upkeep.drain)
         reporting = CallReporting(SqlCallReports(engine), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
         patience = Patience(settings.default_talk_seconds, settings.unterminated_margin_seconds)

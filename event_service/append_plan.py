@@ -104,10 +104,13 @@ def plan_append(
 
 
 def plan_refold(known: Mapping[bytes, KnownCall], closed_at_us: int | None = None) -> list[tuple[bytes, CallRevision]]:
-    """The records that folding these calls anew changes. With `closed_at_us`, those that are not over are given up."""
+    """The records that folding these calls anew changes, or makes where there is none. With `closed_at_us`, those that
+    are not over are given up."""
     changed = []
     for key, call in known.items():
         if call.record is None:
+            if closed_at_us is None and (call.events or call.decisions):
+                changed.append((key, CallRevision(_fold(call), 1)))
             continue
         closing = closed_at_us if not call.record.call.state.is_finished else None
         record = _fold(call, closing)

@@ -14,8 +14,8 @@ from event_service.domain import (
     HangupParty,
     LoggedDecision,
 )
-from event_service.ports import CallPeriod, EventOutcome, EventStatus, LoggedEvent, QuarantinedMessage
-from event_service.reports import HOUR_US, HourReport
+from event_service.ports import CallPeriod, CallPosition, EventOutcome, EventStatus, LoggedEvent, QuarantinedMessage
+from event_service.reports import HOUR_US, HourReport, RebuildPosition
 from event_service.service import CallQuery
 
 # The names of the contracts' values; protobuf takes them as well as numbers.
@@ -224,6 +224,25 @@ def report_period_from_message(request: call_service_pb2.ReportCompletenessReque
     end_us = _microseconds("before", request.before) if request.HasField("before") else now_us
     begin_us = _microseconds("from", begin) if request.HasField("from") else end_us - DAY_US
     return CallPeriod(request.tenant_id, begin_us // HOUR_US * HOUR_US, end_us)
+
+
+# A rebuild that has come to the log stands, in a token, at a time that no call started at, behind a key of the log. The
+# key is empty where it begins.
+_IN_THE_LOG_US = -1
+
+
+def token_position(position: RebuildPosition) -> CallPosition:
+    """Where a rebuild stands, as a page token holds it."""
+    if position.log_key is not None:
+        return CallPosition(_IN_THE_LOG_US, position.log_key)
+    return position.record if position.record is not None else CallPosition(0, b"")
+
+
+def rebuild_position(position: CallPosition) -> RebuildPosition:
+    """The reverse of `token_position`."""
+    if position.started_at_us == _IN_THE_LOG_US:
+        return RebuildPosition(log_key=position.call_key)
+    return RebuildPosition(position)
 
 
 def hour_to_message(hour: HourReport) -> call_service_pb2.CompletenessHour:

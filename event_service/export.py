@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Any
@@ -14,9 +14,28 @@ from common.clock import from_microseconds
 from common.masking import mask_number, mask_text
 from event_service.domain import Call, CallRevision
 
+# Of the texts of any length in one piece of an export. A character takes up to six bytes in JSON.
+PIECE_CHARACTERS = 1_000_000
+
 # Every record has every field, and each field always the same type, so that a reader can make columns of them.
 FIELD_NAMES = (*(field.name.removesuffix("_us") for field in fields(Call)), "revision")
 _US_FIELDS = frozenset(field.name for field in fields(Call) if field.name.endswith("_us"))
+
+
+def in_pieces(records: Sequence[CallRevision]) -> Iterator[Sequence[CallRevision]]:
+    """The records, in order, cut so that the text of each piece fits into a message."""
+    piece: list[CallRevision] = []
+    length = 0
+    for record in records:
+        call = record.call
+        own_length = sum(len(text) for text in (call.user_data, call.recording_path, call.client_id, call.charge_ext))
+        if piece and length + own_length > PIECE_CHARACTERS:
+            yield piece
+            piece, length = [], 0
+        piece.append(record)
+        length += own_length
+    if piece:
+        yield piece
 
 
 def csv_header() -> bytes:

@@ -104,6 +104,15 @@ class CallPeriod:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSlice:
+    """Calls without a record, of those whose messages stand next in the log by call key, and the last of those keys;
+    None: there are no further ones."""
+
+    names: Sequence[CallName]
+    last_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long a call may take: `default_talk_seconds` where its longest talk was left to the platform, and
     `margin_seconds` for calling, ringing and late messages on top."""
@@ -213,8 +222,13 @@ class CallUpkeep(Protocol):
         ...
 
     async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
-        """Make these calls' records anew from the log; those whose record was different. With `dry_run` nothing is
-        written."""
+        """Make these calls' records anew from the log; those whose record was different, or missing. With `dry_run`
+        nothing is written."""
+        ...
+
+    async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:
+        """Look at the next `limit` calls of all tenants that the log has behind `after_key` (empty: from the start),
+        for those of this tenant that have no record."""
         ...
 
 
@@ -233,7 +247,11 @@ class CallReports(Protocol):
     """Walks through a tenant's call records."""
 
     async def walk(self, which: CallPeriod, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
-        """At most `limit` calls behind `after`, oldest first: by `started_at_us`, then call key."""
+        """At most `limit` calls behind `after`, oldest first: by `started_at_us`, then call key.
+
+        A call that is going on may be passed over: its start moves back in time when an earlier message of it comes
+        late, and the walk may be past that place by then.
+        """
         ...
 
     async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:

@@ -1,19 +1,14 @@
 """What the event service does: take events in, show calls, keep what is no event."""
 
-import base64
-import binascii
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import orjson
+from typing import Protocol, TypeVar
 
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError, NotFoundError
 from common.numbers import DEFAULT_REGION, is_region, normalize_number
 from event_service.append_stats import AppendStats
-from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision, call_key
+from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision
 from event_service.limits import (
     MAX_BATCH_ITEMS,
     MAX_IDENTIFIER_CHARACTERS,
@@ -22,10 +17,10 @@ from event_service.limits import (
     check_event,
     check_text,
 )
+from event_service.page_tokens import page_token, position_behind, read_page_token
 from event_service.ports import (
     CallFilter,
     CallHistory,
-    CallPosition,
     CallReader,
     EventOutcome,
     EventStatus,
@@ -35,8 +30,10 @@ from event_service.ports import (
 
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
-# Of the bodies of quarantined messages in one reply; above the largest of them.
+# Of the bodies of quarantined messages in one reply, or of the callData of calls; above the largest of them.
 MAX_PAGE_BYTES = 16 * 1024 * 1024
+
+_Item = TypeVar("_Item")
 
 
 class Appender(Protocol):
@@ -139,12 +136,12 @@ class CallQueries:
             started_before_us=query.started_before_us,
         )
         size = _page_size(query.page_size)
-        after = _position(query.page_token, which) if query.page_token else None
+        after = read_page_token(query.page_token, _asked(which)) if query.page_token else None
         # One more than asked for tells whether there is another page.
         found = await self._reader.list_page(which, after, size + 1)
-        more = len(found) > size
-        calls = found[:size]
-        return CallPage(calls, _page_token(calls[-1], which) if more else "")
+        calls = list(_fitting(found[:size], _text_bytes))
+        more = len(found) > len(calls)
+        return CallPage(calls, page_token(position_behind(calls[-1].call), _asked(which)) if more else "")
 
     async def history(self, tenant_id: str, session_id: str) -> CallHistory:
         """A call's events in the order of the log, and its decisions. Raises NotFoundError, InvalidArgumentError."""
@@ -198,7 +195,7 @@ class QuarantineDesk:
         if not 0 <= after_id < 1 << 63:
             raise InvalidArgumentError("page_token", "not from a previous page")
         found = await self._quarantine.list_page(tenant_id, after_id, size + 1)
-        messages = list(_fitting(found[:size]))
+        messages = list(_fitting(found[:size], lambda message: len(message.raw_body)))
         return QuarantinePage(messages, str(messages[-1].message_id) if len(found) > len(messages) else "")
 
     async def delete(self, message_ids: Sequence[int]) -> int:
@@ -207,14 +204,14 @@ class QuarantineDesk:
         return await self._quarantine.delete(message_ids) if message_ids else 0
 
 
-def _fitting(messages: Iterable[QuarantinedMessage]) -> Iterator[QuarantinedMessage]:
-    """The first messages, as many as fit into a reply; at least one."""
+def _fitting(items: Iterable[_Item], size_of: Callable[[_Item], int]) -> Iterator[_Item]:
+    """The first items, as many as fit into a reply; at least one."""
     size_bytes = 0
-    for message in messages:
-        size_bytes += len(message.raw_body)
+    for item in items:
+        size_bytes += size_of(item)
         if size_bytes > MAX_PAGE_BYTES:
             return
-        yield message
+        yield item
 
 
 def _check_batch(field: str, count: int) -> None:
@@ -250,29 +247,16 @@ def _page_size(page_size: int) -> int:
     return page_size or DEFAULT_PAGE_SIZE
 
 
-def _page_token(last: CallRevision, which: CallFilter) -> str:
-    key = call_key(last.call.tenant_id, last.call.session_id)
-    content = orjson.dumps([last.call.started_at_us, key.hex(), _fingerprint(which)])
-    return base64.urlsafe_b64encode(content).decode()
+def _text_bytes(revised: CallRevision) -> int:
+    call = revised.call
+    return sum(len(text.encode()) for text in (call.user_data, call.recording_path, call.client_id, call.charge_ext))
 
 
-def _position(page_token: str, which: CallFilter) -> CallPosition:
-    try:
-        started_at_us, key, fingerprint = orjson.loads(base64.urlsafe_b64decode(page_token.encode()))
-        position = CallPosition(int(started_at_us), bytes.fromhex(key))
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidArgumentError("page_token", "not from a previous page") from error
-    if fingerprint != _fingerprint(which):
-        raise InvalidArgumentError("page_token", "from a list with other filters")
-    return position
-
-
-def _fingerprint(which: CallFilter) -> str:
-    content = [
+def _asked(which: CallFilter) -> list[object]:
+    return [
         which.tenant_id,
         which.number,
         sorted(state.value for state in which.states),
         which.started_from_us,
         which.started_before_us,
     ]
-    return hashlib.blake2b(orjson.dumps(content), digest_size=8).hexdigest()

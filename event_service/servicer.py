@@ -15,8 +15,9 @@ from common.telemetry.spans import SpanContext, new_span_id
 from common.telemetry.tracing import Tracer
 from event_service import convert
 from event_service.domain import CallEvent, effective_decision
-from event_service.export import csv_header, csv_lines, ndjson_lines
-from event_service.ports import EventOutcome
+from event_service.export import csv_header, csv_lines, in_pieces, ndjson_lines
+from event_service.page_tokens import page_token, position_behind, read_page_token
+from event_service.ports import CallPeriod, EventOutcome
 from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 
@@ -171,14 +172,24 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidArgumentError("format", "is none that there is")
         is_csv = request.format != call_service_pb2.EXPORT_FORMAT_NDJSON
         write = csv_lines if is_csv else ndjson_lines
+        period = convert.period_from_message(request)
+        asked = _asked(period)
+        after = read_page_token(request.page_token, asked) if request.page_token else None
+        # What is wrong with the request is said before any piece of the answer.
+        pages = self._reporting.pages(period, after)
         # Also where callers are not told apart: a file goes further than a screen.
         whole_numbers = whole_numbers_wanted()
         calls = 0
-        if is_csv:
+        if is_csv and after is None:
             yield call_service_pb2.ExportCallsResponse(chunk=csv_header())
-        async for page in self._reporting.pages(convert.period_from_message(request)):
-            calls += len(page)
-            yield call_service_pb2.ExportCallsResponse(chunk=write(page, whole_numbers=whole_numbers), calls=calls)
+        async for page in pages:
+            for records in in_pieces(page):
+                calls += len(records)
+                yield call_service_pb2.ExportCallsResponse(
+                    chunk=write(records, whole_numbers=whole_numbers),
+                    calls=calls,
+                    next_page_token=page_token(position_behind(records[-1].call), asked),
+                )
 
     async def CountActiveCalls(
         self,
@@ -195,11 +206,16 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         request: call_service_pb2.RebuildCallsRequest,
         context: grpc.aio.ServicerContext[call_service_pb2.RebuildCallsRequest, call_service_pb2.RebuildCallsResponse],
     ) -> call_service_pb2.RebuildCallsResponse:
-        result = await self._reporting.rebuild(convert.period_from_message(request), dry_run=request.dry_run)
+        period = convert.period_from_message(request)
+        asked = [*_asked(period), request.dry_run]
+        position = convert.rebuild_position(read_page_token(request.page_token, asked)) if request.page_token else None
+        result = await self._reporting.rebuild(period, dry_run=request.dry_run, position=position)
+        following = result.following
         return call_service_pb2.RebuildCallsResponse(
             calls=result.calls,
             different=result.different,
             different_session_ids=[name.session_id for name in result.names],
+            next_page_token=page_token(convert.token_position(following), asked) if following is not None else "",
         )
 
     async def ReportCompleteness(
@@ -212,3 +228,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         which = convert.report_period_from_message(request, to_microseconds(self._clock.now()))
         hours = await self._reporting.completeness(which)
         return call_service_pb2.ReportCompletenessResponse(hours=[convert.hour_to_message(hour) for hour in hours])
+
+
+def _asked(period: CallPeriod) -> list[object]:
+    return [period.tenant_id, period.started_from_us, period.started_before_us]

@@ -123,9 +123,12 @@ _CREATION_LOCK = 0x6178_6272  # "axbr"
 
 
 async def load_calls(
-    connection: AsyncConnection, batch: Sequence[NamedEvent], keys: Sequence[bytes]
+    connection: AsyncConnection, batch: Sequence[NamedEvent], keys: Sequence[bytes], *, is_record_trusted: bool = True
 ) -> dict[bytes, KnownCall]:
-    """What is stored of the calls. Their partitions must be locked."""
+    """What is stored of the calls. Their partitions must be locked.
+
+    With `is_record_trusted` a call without a record has nothing in the log either, and its record counts its events.
+    """
     if not keys:
         return {}
     known = {key: KnownCall() for key in keys}
@@ -134,7 +137,12 @@ async def load_calls(
         call = known[row[0]]
         call.record = call_revision(row)
         call.event_count = call.record.call.event_count
-    stored = [key for key, call in known.items() if call.record is not None]
+    stored = [key for key, call in known.items() if call.record is not None or not is_record_trusted]
+    if not is_record_trusted:
+        query = select(events.c.call_key, func.count()).where(events.c.call_key.in_(padded(keys)))
+        counts = {row[0]: row[1] for row in await connection.execute(query.group_by(events.c.call_key))}
+        for key, call in known.items():
+            call.event_count = counts.get(key, 0)
     if not stored:
         return known
     some_calls = events.c.call_key.in_(padded(stored))

@@ -1,19 +1,19 @@
 """Keeping call records right in SQL."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import case, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import case, func, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.clock import Clock, to_microseconds
-from common.sql import begin_write
 from event_service.append_plan import AppendPlan, plan_refold
 from event_service.domain import CallState, call_key, partition_of
-from event_service.ports import CallName, Patience
-from event_service.sql_errors import translated_errors
+from event_service.ports import CallName, LogSlice, Patience
+from event_service.sql_database import EventDatabase
 from event_service.sql_heads import lock_heads
 from event_service.sql_log import load_calls, write_plan
-from event_service.sql_schema import calls
+from event_service.sql_schema import call_changes, calls, decisions, events
 
 MICROSECONDS = 1_000_000
 _UNFINISHED = tuple(state.value for state in CallState if not state.is_finished)
@@ -23,7 +23,8 @@ class SqlCallUpkeep:
     """`CallUpkeep` over SQLite or PostgreSQL. `partition_count` is the number that the log was created with."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock, partition_count: int) -> None:
-        self._engine = engine
+        # A caller who no longer waits must not leave the log locked.
+        self._database = EventDatabase(engine)
         self._clock = clock
         self._partition_count = partition_count
 
@@ -42,9 +43,48 @@ class SqlCallUpkeep:
             )
             .limit(limit)
         )
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                return [CallName(row[0], row[1]) for row in await connection.execute(query)]
+
+        async def work(connection: AsyncConnection) -> Sequence[CallName]:
+            return [CallName(row[0], row[1]) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:
+        slices = [
+            select(
+                select(table.c.call_key)
+                .where(table.c.call_key > after_key)
+                .distinct()
+                .order_by(table.c.call_key)
+                .limit(limit)
+                .subquery()
+            )
+            for table in (events, decisions)
+        ]
+        looked_at = union(*slices).subquery()
+        following = select(looked_at.c.call_key).order_by(looked_at.c.call_key).limit(limit)
+
+        async def work(connection: AsyncConnection) -> LogSlice:
+            keys = list((await connection.execute(following)).scalars())
+            if not keys:
+                return LogSlice((), None)
+            recorded = set(
+                (await connection.execute(select(calls.c.call_key).where(calls.c.call_key.in_(keys)))).scalars()
+            )
+            missing = [key for key in keys if key not in recorded]
+            found: dict[CallName, None] = {}
+            for table in (events, decisions) if missing else ():
+                names = select(table.c.tenant_id, table.c.session_id).where(
+                    table.c.call_key.in_(missing), table.c.tenant_id == tenant_id
+                )
+                found.update((CallName(row[0], row[1]), None) for row in await connection.execute(names.distinct()))
+            return LogSlice(list(found), keys[-1])
+
+        return await self._database.read(work)
+
+    async def drain(self) -> None:
+        """Wait for what is being written."""
+        await self._database.drain()
 
     async def close(self, names: Sequence[CallName], closed_at_us: int) -> int:
         return len(await self._refold(names, closed_at_us=closed_at_us, dry_run=False))
@@ -59,13 +99,29 @@ class SqlCallUpkeep:
         if not by_key:
             return []
         partitions = {key: partition_of(key, self._partition_count) for key in by_key}
-        with translated_errors():
-            # Also to compare: a record and its events belong together only while nobody appends.
-            async with begin_write(self._engine) as connection:
-                heads = await lock_heads(connection, set(partitions.values()))
-                known = await load_calls(connection, (), list(by_key))
-                changed = plan_refold(known, closed_at_us)
-                if changed and not dry_run:
-                    plan = AppendPlan((), (), (), (), (), (), (), changed, {})
-                    await write_plan(connection, plan, partitions, heads, to_microseconds(self._clock.now()))
-        return [by_key[key] for key, _ in changed]
+
+        async def work(connection: AsyncConnection) -> Sequence[CallName]:
+            heads = await lock_heads(connection, set(partitions.values()))
+            known = await load_calls(connection, (), list(by_key), is_record_trusted=False)
+            folded = plan_refold(known, closed_at_us)
+            if folded and not dry_run:
+                missing = [key for key, _ in folded if known[key].record is None]
+                told = await _last_told(connection, missing)
+                new = [(key, replace(each, revision=told.get(key, 0) + 1)) for key, each in folded if key in missing]
+                changed = [(key, each) for key, each in folded if key not in missing]
+                plan = AppendPlan((), (), (), (), (), (), new, changed, {})
+                await write_plan(connection, plan, partitions, heads, to_microseconds(self._clock.now()))
+            return [by_key[key] for key, _ in folded]
+
+        # Also to compare: a record and its events belong together only while nobody appends.
+        return await self._database.write(work)
+
+
+async def _last_told(connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """The last revisions of these calls that whoever follows the changes was told: a record that was lost goes on from
+    there."""
+    if not keys:
+        return {}
+    c = call_changes.c
+    query = select(c.call_key, func.max(c.revision)).where(c.call_key.in_(keys)).group_by(c.call_key)
+    return {row[0]: row[1] for row in await connection.execute(query)}

@@ -1,20 +1,22 @@
 """What keeps call records right, and what walks through them, on every SQL store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import delete, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.clock import SystemClock
 from common.sql import begin_write, open_engine
 from event_service.domain import CallEvent, CallState
 from event_service.migrate import migrate
 from event_service.ports import CallName, CallPeriod, Patience
-from event_service.reports import CallReporting
+from event_service.reports import MAX_REBUILD_SECONDS, REFOLD_CALLS, CallReporting
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_changes import SqlCallChanges
-from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_log import SqlEventLog, create_partitions, load_calls
 from event_service.sql_reports import SqlCallReports
 from event_service.sql_schema import calls
 from event_service.sql_upkeep import SqlCallUpkeep
@@ -138,6 +140,111 @@ async def test_rebuilding_finds_what_is_right_and_mends_what_is_not(store: Store
     assert mended is not None
     assert mended.call == next(each.call for each in before if each.call.session_id == "s3")
     assert (await reporting.rebuild(CallPeriod("another"), dry_run=False)).calls == 0
+
+
+async def whole_calls(store: Store, count: int) -> None:
+    for start in range(0, count, 50):
+        numbers = range(start, min(start + 50, count))
+        events = [
+            event(code, number + place, session_id=f"s{number}")
+            for number in numbers
+            for place, code in enumerate(("15", "16", "31", "40", "22"))
+        ]
+        await store.log.append(events, [decision(session_id=f"s{number}", at=number) for number in numbers])
+
+
+async def test_records_that_were_lost_are_made_again_from_the_log(store: Store) -> None:
+    await whole_calls(store, 3)
+    await store.log.append([event("15", 1, session_id="no-query")], [])
+    await store.log.append([], [decision(session_id="no-event")])
+    await store.log.append([event("15", 1, tenant_id="200002", session_id="theirs")], [])
+    before = {each.call.session_id: each.call for each in await store.reports.walk(CallPeriod(TENANT), None, 100)}
+    assert len(before) == 5
+    async with begin_write(store.engine) as connection:
+        await connection.execute(delete(calls))
+    reporting = CallReporting(store.reports, store.upkeep)
+    result = await reporting.rebuild(CallPeriod(TENANT), dry_run=True)
+    assert (result.calls, result.different) == (5, 5)
+    assert await store.reports.walk(CallPeriod(TENANT), None, 100) == []
+    # Of a part of the time it is not known which calls are missing.
+    assert (await reporting.rebuild(CallPeriod(TENANT, START_US), dry_run=False)).calls == 0
+    assert (await reporting.rebuild(CallPeriod(TENANT), dry_run=False)).different == 5
+    after = await store.reports.walk(CallPeriod(TENANT), None, 100)
+    assert {each.call.session_id: each.call for each in after} == before
+    # Who was told of a record hears of it again under a higher revision, also where only the last one was told.
+    assert {each.call.session_id: each.revision for each in after} == {
+        **{f"s{number}": 2 for number in range(3)},
+        "no-query": 1,
+        "no-event": 1,
+    }
+    assert sorted(await store.finished_revisions()) == [1, 1, 1, 2, 2, 2]
+    assert await store.reports.walk(CallPeriod("200002"), None, 100) == []
+    assert (await reporting.rebuild(CallPeriod(TENANT), dry_run=False)).different == 0
+    # They go on as if nothing had been.
+    await store.log.append([event("22", 30, session_id="no-query")], [])
+    assert (await store.reader.get(TENANT, "no-query")).call.event_count == 2  # type: ignore[union-attr]
+
+
+async def test_a_rebuild_pauses_for_those_who_append_and_ends_in_time(store: Store) -> None:
+    await whole_calls(store, 2 * REFOLD_CALLS + 10)
+    now = 0.0
+    pauses = []
+
+    def monotonic() -> float:
+        # Each look at the clock finds it a quarter of the time later.
+        nonlocal now
+        now += MAX_REBUILD_SECONDS / 4
+        return now
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    reporting = CallReporting(store.reports, store.upkeep, monotonic=monotonic, sleep=sleep)
+    async with begin_write(store.engine) as connection:
+        await connection.execute(delete(calls).where(calls.c.session_id == "s7"))
+    seen, turns, position = 0, 0, None
+    names: list[CallName] = []
+    while True:
+        result = await reporting.rebuild(CallPeriod(TENANT), dry_run=False, position=position)
+        seen += result.calls
+        turns += 1
+        names += result.names
+        position = result.following
+        if position is None:
+            break
+    assert (seen, names) == (2 * REFOLD_CALLS + 10, [CallName(TENANT, "s7")])
+    assert turns >= 3
+    assert pauses and all(seconds == MAX_REBUILD_SECONDS / 4 for seconds in pauses)
+
+
+async def test_a_caller_who_does_not_wait_any_more_leaves_nothing_locked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await whole_calls(store, 1)
+    inside = asyncio.Event()
+    slow = {
+        "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 300000) "
+        "SELECT x FROM c ORDER BY -x",
+        "postgresql": "SELECT pg_sleep(0.3)",
+    }
+
+    async def load_slowly(connection: AsyncConnection, *arguments: Any, **options: Any) -> Any:
+        inside.set()
+        await connection.execute(text(slow[store.engine.dialect.name]))
+        return await load_calls(connection, *arguments, **options)
+
+    monkeypatch.setattr("event_service.sql_upkeep.load_calls", load_slowly)
+    reporting = CallReporting(store.reports, store.upkeep)
+    rebuilding = asyncio.create_task(reporting.rebuild(CallPeriod(TENANT), dry_run=True))
+    await inside.wait()
+    # As when the deadline of the RPC is over, in the middle of the statement.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    rebuilding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rebuilding
+    # Waits for the end of the statement, and not for somebody to collect the connection.
+    await store.log.append([event("44", 9, session_id="s0")], [])
 
 
 async def test_a_walk_visits_every_call_once_oldest_first(store: Store) -> None:

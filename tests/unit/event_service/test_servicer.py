@@ -1,5 +1,8 @@
 """The RPCs over a real connection and a real SQLite file."""
 
+import base64
+import csv
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,6 +118,12 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 
 def message(code: str, at: float, **fields: object) -> event_pb2.CallEvent:
     return event_to_message(event(code, at, **fields))
+
+
+def token_of(started_at: float, key: str = "00" * 16) -> str:
+    """A token that nobody was given."""
+    at = repr(started_at) if started_at != float("inf") else "1e400"
+    return base64.urlsafe_b64encode(f'[{at},"{key}","x"]'.encode()).decode()
 
 
 async def refused_field(call: object) -> str:
@@ -285,6 +294,9 @@ class TestListing:
             ({"page_token": "nonsense"}, "page_token"),
             ({"page_token": "WzFd"}, "page_token"),
             ({"page_token": "e30="}, "page_token"),
+            ({"page_token": token_of(1e400)}, "page_token"),
+            ({"page_token": token_of(1 << 63)}, "page_token"),
+            ({"page_token": token_of(1, "00")}, "page_token"),
             ({"started_from": Timestamp(seconds=1 << 40)}, "started_from"),
             ({"started_before": Timestamp(nanos=-1)}, "started_before"),
         ],
@@ -296,6 +308,112 @@ class TestListing:
         token = (await api.listed(page_size=2)).next_page_token
         assert await refused_field(api.listed(page_token=token, number="13800001111")) == "page_token"
         assert len((await api.listed(page_token=token, page_size=5)).calls) == 5
+
+
+async def exported(api: Api, **fields: object) -> list[call_service_pb2.ExportCallsResponse]:
+    request = call_service_pb2.ExportCallsRequest(**{"tenant_id": "100001", **fields})  # type: ignore[arg-type]
+    return [piece async for piece in api.calls.ExportCalls(request, timeout=10)]
+
+
+class TestExport:
+    @pytest.fixture(autouse=True)
+    async def calls(self, api: Api) -> None:
+        # More than fit into one piece.
+        for number in range(5):
+            await api.publish(message("15", number, session_id=f"s{number}", user_data="订" * 40_000))
+
+    async def test_an_export_that_broke_off_goes_on_behind_any_of_its_pieces(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("event_service.export.PIECE_CHARACTERS", 90_000)
+        pieces = await exported(api)
+        whole = b"".join(piece.chunk for piece in pieces)
+        rows = list(csv.DictReader(io.StringIO(whole.decode(), newline="")))
+        assert [row["session_id"] for row in rows] == [f"s{number}" for number in range(5)]
+        assert all(row["user_data"] == "订" * 40_000 for row in rows)
+        assert [piece.calls for piece in pieces] == [0, 2, 4, 5]
+        assert pieces[0].next_page_token == ""
+        for number in range(1, 4):
+            rest = await exported(api, page_token=pieces[number].next_page_token)
+            assert b"".join(p.chunk for p in (*pieces[: number + 1], *rest)) == whole
+
+    async def test_a_token_belongs_to_its_tenant_and_time(self, api: Api) -> None:
+        token = (await exported(api))[-1].next_page_token
+        for fields in ({"tenant_id": "200002"}, {"started_from": Timestamp(seconds=1)}):
+            assert await refused_field(exported(api, page_token=token, **fields)) == "page_token"
+
+    async def test_a_wrong_request_has_no_piece(self, api: Api) -> None:
+        wrong = {"started_from": Timestamp(seconds=2), "started_before": Timestamp(seconds=1)}
+        request = call_service_pb2.ExportCallsRequest(tenant_id="100001", **wrong)
+        pieces = []
+        with pytest.raises(grpc.RpcError) as failure:
+            async for piece in api.calls.ExportCalls(request, timeout=10):
+                pieces.append(piece)
+        assert from_rpc_error(failure.value).metadata["field"] == "started_before"
+        assert pieces == []
+
+    async def test_nothing_to_export_is_a_header(self, api: Api) -> None:
+        (piece,) = await exported(api, tenant_id="200002")
+        assert piece.chunk.startswith(b"tenant_id,session_id,")
+        assert await exported(api, tenant_id="200002", format=call_service_pb2.EXPORT_FORMAT_NDJSON) == []
+
+    async def test_a_page_of_a_list_fits_into_a_reply(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("event_service.service.MAX_PAGE_BYTES", 250_000)
+        seen, token = [], ""
+        while True:
+            page = await api.listed(page_size=4, page_token=token)
+            assert len(page.calls) in (1, 2)
+            seen += [call.session_id for call in page.calls]
+            if not (token := page.next_page_token):
+                break
+        assert seen == ["s4", "s3", "s2", "s1", "s0"]
+
+
+class TestReports:
+    async def test_active_calls(self, api: Api) -> None:
+        await api.publish(message("15", 1, session_id="s1"), message("31", 1, session_id="s2"), message("22", 1))
+        counted = await api.calls.CountActiveCalls(call_service_pb2.CountActiveCallsRequest(tenant_id="100001"))
+        assert (counted.active, counted.answered) == (2, 1)
+        assert (
+            await refused_field(api.calls.CountActiveCalls(call_service_pb2.CountActiveCallsRequest())) == "tenant_id"
+        )
+
+    async def test_a_rebuild_says_where_it_stopped(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number in range(3):
+            await api.publish(message("15", number, session_id=f"s{number}"))
+        monkeypatch.setattr("event_service.reports.REFOLD_CALLS", 1)
+        monkeypatch.setattr("event_service.reports.MAX_REBUILD_SECONDS", 0.0)
+        request = call_service_pb2.RebuildCallsRequest(tenant_id="100001", dry_run=True)
+        folded = []
+        while True:
+            part = await api.calls.RebuildCalls(request, timeout=10)
+            folded.append(part.calls)
+            if not part.next_page_token:
+                break
+            request.page_token = part.next_page_token
+            changed = call_service_pb2.RebuildCallsRequest(tenant_id="100001", page_token=request.page_token)
+            assert await refused_field(api.calls.RebuildCalls(changed, timeout=10)) == "page_token"
+        # One call at a time; then there is no further record, a look at the log, and no further call in it.
+        assert folded == [1, 1, 1, 0, 0, 0]
+
+    async def test_completeness_without_times_is_the_last_day_in_whole_hours(self, api: Api) -> None:
+        now_us = round(NOW.timestamp()) * SECOND
+        for hours in (24.6, 24.2, 1.0):
+            sid = f"ago-{hours}"
+            await api.publish(message("15", (now_us - START_US) / SECOND - hours * 3600, session_id=sid))
+        request = call_service_pb2.ReportCompletenessRequest(tenant_id="100001")
+        found = (await api.calls.ReportCompleteness(request, timeout=10)).hours
+        # 08:30:00 a day ago is in the hour from 08:00 on; 24.6 hours ago was 07:54.
+        assert [(hour.hour.ToDatetime(UTC).hour, hour.calls, hour.active) for hour in found] == [(8, 1, 1), (7, 1, 1)]
+        assert dict(found[0].anomaly_kinds) == {"missing": 1}
+
+    @pytest.mark.parametrize(
+        ("begin", "end", "field"), [(20_000, 10_000, "before"), (0, 100 * 86_400, "from"), (-(10**15), 1, "from")]
+    )
+    async def test_a_wrong_time_is_named_as_it_was_asked(self, api: Api, begin: int, end: int, field: str) -> None:
+        request = call_service_pb2.ReportCompletenessRequest(tenant_id="100001", before=Timestamp(seconds=end))
+        getattr(request, "from").CopyFrom(Timestamp(seconds=begin))
+        assert await refused_field(api.calls.ReportCompleteness(request, timeout=10)) == field
 
 
 class TestQuarantine:

@@ -27,7 +27,7 @@ from axbridge.events.v1 import event_pb2 as axbridge_dot_events_dot_v1_dot_event
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%axbridge/events/v1/call_service.proto\x12\x12\x61xbridge.events.v1\x1a\x1d\x61xbridge/events/v1/call.proto\x1a\x1e\x61xbridge/events/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x0eGetCallRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"9\n\x0fGetCallResponse\x12&\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.axbridge.events.v1.Call\"\x89\x02\n\x10ListCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12-\n\x06states\x18\x03 \x03(\x0e\x32\x1d.axbridge.events.v1.CallState\x12\x30\n\x0cstarted_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_region\x18\x08 \x01(\t\"U\n\x11ListCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.axbridge.events.v1.Call\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListCallEventsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"\x7f\n\x16ListCallEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.axbridge.events.v1.StoredEvent\x12\x34\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\".axbridge.events.v1.LoggedDecision\"y\n\x0bStoredEvent\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.axbridge.events.v1.CallEvent\x12\x12\n\nlog_offset\x18\x02 \x01(\x03\x12\x16\n\x0ereceived_count\x18\x03 \x01(\x05\x12\x10\n\x08\x63onflict\x18\x04 \x01(\x08\"\xbf\x01\n\x12\x45xportCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x30\n\x0cstarted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06\x66ormat\x18\x04 \x01(\x0e\x32 .axbridge.events.v1.ExportFormat\"3\n\x13\x45xportCallsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\",\n\x17\x43ountActiveCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"<\n\x18\x43ountActiveCallsResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\"\x9f\x01\n\x13RebuildCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x30\n\x0cstarted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"W\n\x14RebuildCallsResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x11\n\tdifferent\x18\x02 \x01(\x03\x12\x1d\n\x15\x64ifferent_session_ids\x18\x03 \x03(\t\"\x84\x01\n\x19ReportCompletenessRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x1aReportCompletenessResponse\x12\x33\n\x05hours\x18\x01 \x03(\x0b\x32$.axbridge.events.v1.CompletenessHour\"\x9f\x02\n\x10\x43ompletenessHour\x12(\n\x04hour\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x03\x12\x14\n\x0cunterminated\x18\x05 \x01(\x03\x12\x16\n\x0ewith_anomalies\x18\x06 \x01(\x03\x12M\n\ranomaly_kinds\x18\x07 \x03(\x0b\x32\x36.axbridge.events.v1.CompletenessHour.AnomalyKindsEntry\x1a\x33\n\x11\x41nomalyKindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x02\x32\xcd\x05\n\x0b\x43\x61llService\x12R\n\x07GetCall\x12\".axbridge.events.v1.GetCallRequest\x1a#.axbridge.events.v1.GetCallResponse\x12X\n\tListCalls\x12$.axbridge.events.v1.ListCallsRequest\x1a%.axbridge.events.v1.ListCallsResponse\x12g\n\x0eListCallEvents\x12).axbridge.events.v1.ListCallEventsRequest\x1a*.axbridge.events.v1.ListCallEventsResponse\x12`\n\x0b\x45xportCalls\x12&.axbridge.events.v1.ExportCallsRequest\x1a\'.axbridge.events.v1.ExportCallsResponse0\x01\x12m\n\x10\x43ountActiveCalls\x12+.axbridge.events.v1.CountActiveCallsRequest\x1a,.axbridge.events.v1.CountActiveCallsResponse\x12\x61\n\x0cRebuildCalls\x12\'.axbridge.events.v1.RebuildCallsRequest\x1a(.axbridge.events.v1.RebuildCallsResponse\x12s\n\x12ReportCompleteness\x12-.axbridge.events.v1.ReportCompletenessRequest\x1a..axbridge.events.v1.ReportCompletenessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%axbridge/events/v1/call_service.proto\x12\x12\x61xbridge.events.v1\x1a\x1d\x61xbridge/events/v1/call.proto\x1a\x1e\x61xbridge/events/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x0eGetCallRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"9\n\x0fGetCallResponse\x12&\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.axbridge.events.v1.Call\"\x89\x02\n\x10ListCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12-\n\x06states\x18\x03 \x03(\x0e\x32\x1d.axbridge.events.v1.CallState\x12\x30\n\x0cstarted_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_region\x18\x08 \x01(\t\"U\n\x11ListCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.axbridge.events.v1.Call\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListCallEventsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"\x7f\n\x16ListCallEventsResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.axbridge.events.v1.StoredEvent\x12\x34\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\".axbridge.events.v1.LoggedDecision\"y\n\x0bStoredEvent\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.axbridge.events.v1.CallEvent\x12\x12\n\nlog_offset\x18\x02 \x01(\x03\x12\x16\n\x0ereceived_count\x18\x03 \x01(\x05\x12\x10\n\x08\x63onflict\x18\x04 \x01(\x08\"\xd3\x01\n\x12\x45xportCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x30\n\x0cstarted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06\x66ormat\x18\x04 \x01(\x0e\x32 .axbridge.events.v1.ExportFormat\x12\x12\n\npage_token\x18\x05 \x01(\t\"L\n\x13\x45xportCallsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\",\n\x17\x43ountActiveCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"<\n\x18\x43ountActiveCallsResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\"\xb3\x01\n\x13RebuildCallsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x30\n\x0cstarted_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0estarted_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x12\n\npage_token\x18\x05 \x01(\t\"p\n\x14RebuildCallsResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x11\n\tdifferent\x18\x02 \x01(\x03\x12\x1d\n\x15\x64ifferent_session_ids\x18\x03 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x84\x01\n\x19ReportCompletenessRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x1aReportCompletenessResponse\x12\x33\n\x05hours\x18\x01 \x03(\x0b\x32$.axbridge.events.v1.CompletenessHour\"\x9f\x02\n\x10\x43ompletenessHour\x12(\n\x04hour\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x03\x12\x14\n\x0cunterminated\x18\x05 \x01(\x03\x12\x16\n\x0ewith_anomalies\x18\x06 \x01(\x03\x12M\n\ranomaly_kinds\x18\x07 \x03(\x0b\x32\x36.axbridge.events.v1.CompletenessHour.AnomalyKindsEntry\x1a\x33\n\x11\x41nomalyKindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*^\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x01\x12\x18\n\x14\x45XPORT_FORMAT_NDJSON\x10\x02\x32\xcd\x05\n\x0b\x43\x61llService\x12R\n\x07GetCall\x12\".axbridge.events.v1.GetCallRequest\x1a#.axbridge.events.v1.GetCallResponse\x12X\n\tListCalls\x12$.axbridge.events.v1.ListCallsRequest\x1a%.axbridge.events.v1.ListCallsResponse\x12g\n\x0eListCallEvents\x12).axbridge.events.v1.ListCallEventsRequest\x1a*.axbridge.events.v1.ListCallEventsResponse\x12`\n\x0b\x45xportCalls\x12&.axbridge.events.v1.ExportCallsRequest\x1a\'.axbridge.events.v1.ExportCallsResponse0\x01\x12m\n\x10\x43ountActiveCalls\x12+.axbridge.events.v1.CountActiveCallsRequest\x1a,.axbridge.events.v1.CountActiveCallsResponse\x12\x61\n\x0cRebuildCalls\x12\'.axbridge.events.v1.RebuildCallsRequest\x1a(.axbridge.events.v1.RebuildCallsResponse\x12s\n\x12ReportCompleteness\x12-.axbridge.events.v1.ReportCompletenessRequest\x1a..axbridge.events.v1.ReportCompletenessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._loaded_options = None
   _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._serialized_options = b'8\001'
-  _globals['_EXPORTFORMAT']._serialized_start=2058
-  _globals['_EXPORTFORMAT']._serialized_end=2152
+  _globals['_EXPORTFORMAT']._serialized_start=2148
+  _globals['_EXPORTFORMAT']._serialized_end=2242
   _globals['_GETCALLREQUEST']._serialized_start=157
   _globals['_GETCALLREQUEST']._serialized_end=212
   _globals['_GETCALLRESPONSE']._serialized_start=214
@@ -53,25 +53,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREDEVENT']._serialized_start=821
   _globals['_STOREDEVENT']._serialized_end=942
   _globals['_EXPORTCALLSREQUEST']._serialized_start=945
-  _globals['_EXPORTCALLSREQUEST']._serialized_end=1136
-  _globals['_EXPORTCALLSRESPONSE']._serialized_start=1138
-  _globals['_EXPORTCALLSRESPONSE']._serialized_end=1189
-  _globals['_COUNTACTIVECALLSREQUEST']._serialized_start=1191
-  _globals['_COUNTACTIVECALLSREQUEST']._serialized_end=1235
-  _globals['_COUNTACTIVECALLSRESPONSE']._serialized_start=1237
-  _globals['_COUNTACTIVECALLSRESPONSE']._serialized_end=1297
-  _globals['_REBUILDCALLSREQUEST']._serialized_start=1300
-  _globals['_REBUILDCALLSREQUEST']._serialized_end=1459
-  _globals['_REBUILDCALLSRESPONSE']._serialized_start=1461
-  _globals['_REBUILDCALLSRESPONSE']._serialized_end=1548
-  _globals['_REPORTCOMPLETENESSREQUEST']._serialized_start=1551
-  _globals['_REPORTCOMPLETENESSREQUEST']._serialized_end=1683
-  _globals['_REPORTCOMPLETENESSRESPONSE']._serialized_start=1685
-  _globals['_REPORTCOMPLETENESSRESPONSE']._serialized_end=1766
-  _globals['_COMPLETENESSHOUR']._serialized_start=1769
-  _globals['_COMPLETENESSHOUR']._serialized_end=2056
-  _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._serialized_start=2005
-  _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._serialized_end=2056
-  _globals['_CALLSERVICE']._serialized_start=2155
-  _globals['_CALLSERVICE']._serialized_end=2872
+  _globals['_EXPORTCALLSREQUEST']._serialized_end=1156
+  _globals['_EXPORTCALLSRESPONSE']._serialized_start=1158
+  _globals['_EXPORTCALLSRESPONSE']._serialized_end=1234
+  _globals['_COUNTACTIVECALLSREQUEST']._serialized_start=1236
+  _globals['_COUNTACTIVECALLSREQUEST']._serialized_end=1280
+  _globals['_COUNTACTIVECALLSRESPONSE']._serialized_start=1282
+  _globals['_COUNTACTIVECALLSRESPONSE']._serialized_end=1342
+  _globals['_REBUILDCALLSREQUEST']._serialized_start=1345
+  _globals['_REBUILDCALLSREQUEST']._serialized_end=1524
+  _globals['_REBUILDCALLSRESPONSE']._serialized_start=1526
+  _globals['_REBUILDCALLSRESPONSE']._serialized_end=1638
+  _globals['_REPORTCOMPLETENESSREQUEST']._serialized_start=1641
+  _globals['_REPORTCOMPLETENESSREQUEST']._serialized_end=1773
+  _globals['_REPORTCOMPLETENESSRESPONSE']._serialized_start=1775
+  _globals['_REPORTCOMPLETENESSRESPONSE']._serialized_end=1856
+  _globals['_COMPLETENESSHOUR']._serialized_start=1859
+  _globals['_COMPLETENESSHOUR']._serialized_end=2146
+  _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._serialized_start=2095
+  _globals['_COMPLETENESSHOUR_ANOMALYKINDSENTRY']._serialized_end=2146
+  _globals['_CALLSERVICE']._serialized_start=2245
+  _globals['_CALLSERVICE']._serialized_end=2962
 # @@protoc_insertion_point(module_scope)

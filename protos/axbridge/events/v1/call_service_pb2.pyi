@@ -92,24 +92,28 @@ class StoredEvent(_message.Message):
     def __init__(self, event: _Optional[_Union[_event_pb2.CallEvent, _Mapping]] = ..., log_offset: _Optional[int] = ..., received_count: _Optional[int] = ..., conflict: _Optional[bool] = ...) -> None: ...
 
 class ExportCallsRequest(_message.Message):
-    __slots__ = ("tenant_id", "started_from", "started_before", "format")
+    __slots__ = ("tenant_id", "started_from", "started_before", "format", "page_token")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_FROM_FIELD_NUMBER: _ClassVar[int]
     STARTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     started_from: _timestamp_pb2.Timestamp
     started_before: _timestamp_pb2.Timestamp
     format: ExportFormat
-    def __init__(self, tenant_id: _Optional[str] = ..., started_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., format: _Optional[_Union[ExportFormat, str]] = ...) -> None: ...
+    page_token: str
+    def __init__(self, tenant_id: _Optional[str] = ..., started_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., format: _Optional[_Union[ExportFormat, str]] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ExportCallsResponse(_message.Message):
-    __slots__ = ("chunk", "calls")
+    __slots__ = ("chunk", "calls", "next_page_token")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
     calls: int
-    def __init__(self, chunk: _Optional[bytes] = ..., calls: _Optional[int] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, chunk: _Optional[bytes] = ..., calls: _Optional[int] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CountActiveCallsRequest(_message.Message):
     __slots__ = ("tenant_id",)
@@ -126,26 +130,30 @@ class CountActiveCallsResponse(_message.Message):
     def __init__(self, active: _Optional[int] = ..., answered: _Optional[int] = ...) -> None: ...
 
 class RebuildCallsRequest(_message.Message):
-    __slots__ = ("tenant_id", "started_from", "started_before", "dry_run")
+    __slots__ = ("tenant_id", "started_from", "started_before", "dry_run", "page_token")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_FROM_FIELD_NUMBER: _ClassVar[int]
     STARTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     started_from: _timestamp_pb2.Timestamp
     started_before: _timestamp_pb2.Timestamp
     dry_run: bool
-    def __init__(self, tenant_id: _Optional[str] = ..., started_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    page_token: str
+    def __init__(self, tenant_id: _Optional[str] = ..., started_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: _Optional[bool] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class RebuildCallsResponse(_message.Message):
-    __slots__ = ("calls", "different", "different_session_ids")
+    __slots__ = ("calls", "different", "different_session_ids", "next_page_token")
     CALLS_FIELD_NUMBER: _ClassVar[int]
     DIFFERENT_FIELD_NUMBER: _ClassVar[int]
     DIFFERENT_SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     calls: int
     different: int
     different_session_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, calls: _Optional[int] = ..., different: _Optional[int] = ..., different_session_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, calls: _Optional[int] = ..., different: _Optional[int] = ..., different_session_ids: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ReportCompletenessRequest(_message.Message):
     __slots__ = ("tenant_id", "before")

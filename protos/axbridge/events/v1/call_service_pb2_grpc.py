@@ -113,7 +113,8 @@ class CallServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RebuildCalls(self, request, context):
-        """Rebuild folds a tenant's calls anew from the log and says whether any record was different.
+        """Rebuild folds a tenant's calls anew from the log and says whether any record was different. It works for some
+        seconds, and then says where to go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

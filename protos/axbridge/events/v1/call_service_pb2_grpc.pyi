@@ -46,7 +46,9 @@ class CallServiceStub:
     CountActiveCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]
     """CountActive says how many calls of a tenant are going on."""
     RebuildCalls: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]
-    """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+    """Rebuild folds a tenant's calls anew from the log and says whether any record was different. It works for some
+    seconds, and then says where to go on.
+    """
     ReportCompleteness: _grpc.UnaryUnaryMultiCallable[_call_service_pb2.ReportCompletenessRequest, _call_service_pb2.ReportCompletenessResponse]
     """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them."""
 
@@ -68,7 +70,9 @@ class CallServiceAsyncStub(CallServiceStub):
     CountActiveCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.CountActiveCallsRequest, _call_service_pb2.CountActiveCallsResponse]  # type: ignore[assignment]
     """CountActive says how many calls of a tenant are going on."""
     RebuildCalls: _aio.UnaryUnaryMultiCallable[_call_service_pb2.RebuildCallsRequest, _call_service_pb2.RebuildCallsResponse]  # type: ignore[assignment]
-    """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+    """Rebuild folds a tenant's calls anew from the log and says whether any record was different. It works for some
+    seconds, and then says where to go on.
+    """
     ReportCompleteness: _aio.UnaryUnaryMultiCallable[_call_service_pb2.ReportCompletenessRequest, _call_service_pb2.ReportCompletenessResponse]  # type: ignore[assignment]
     """ReportCompleteness counts a tenant's calls by hour, and what is wrong with them."""
 
@@ -123,7 +127,9 @@ class CallServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_service_pb2.RebuildCallsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_service_pb2.RebuildCallsResponse, _abc.Awaitable[_call_service_pb2.RebuildCallsResponse]]:
-        """Rebuild folds a tenant's calls anew from the log and says whether any record was different."""
+        """Rebuild folds a tenant's calls anew from the log and says whether any record was different. It works for some
+        seconds, and then says where to go on.
+        """
 
     @_abc_1.abstractmethod
     def ReportCompleteness(
