@@ -1,7 +1,9 @@
 """`axbridge calls export|active|report|rebuild`: many calls at once."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -11,7 +13,7 @@ from rich.console import JustifyMethod
 from rich.text import Text
 
 from cli.bind import Tenant
-from cli.clients import EventsTarget, events_client
+from cli.clients import EventsClient, EventsTarget, events_client
 from cli.option_groups import spread_options
 from cli.output import (
     OutputOptions,
@@ -24,7 +26,10 @@ from cli.output import (
     table,
 )
 from cli.values import Choice, parse_moment, to_timestamp
-from common.errors import AxbridgeError
+from common.errors import AxbridgeError, UnavailableError
+
+# Records that were different are named up to this number.
+_MAX_NAMED = 100
 
 Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only calls from this time on.")]
 Before = Annotated[str | None, typer.Option("--before", metavar="TIME", help="Only calls before this time.")]
@@ -58,20 +63,44 @@ def export(
         started_from=to_timestamp(parse_moment(since)) if since is not None else None,
         started_before=to_timestamp(parse_moment(before)) if before is not None else None,
     )
-    calls = 0
+    exported = 0
     with ExitStack() as stack:
         client = stack.enter_context(events_client(target, unmask=unmask))
+        pieces = _pieces(client, request)
+        # Until the first piece has come it is not known that any will: a file that is there stays as it is.
+        first = next(pieces, None)
         file: BinaryIO = sys.stdout.buffer
         if out is not None:
             try:
                 file = stack.enter_context(out.open("wb"))
             except OSError as error:
                 raise AxbridgeError(f"--out: can't write {out}: {error.strerror}") from error
-        for piece in client.caller.stream(client.calls.ExportCalls, request):
-            file.write(piece.chunk)
-            calls = max(calls, piece.calls)
+        for chunk, calls in chain([first] if first is not None else [], pieces):
+            file.write(chunk)
+            exported = calls
         file.flush()
-    stderr_console().print(f"{calls} calls exported")
+    stderr_console().print(f"{exported} calls exported")
+
+
+def _pieces(client: EventsClient, request: call_service_pb2.ExportCallsRequest) -> Iterator[tuple[bytes, int]]:
+    """The pieces of an export, and how many calls have come with each. Where the stream breaks off, because its
+    connection got too old or a replica was replaced, another one goes on."""
+    calls_before = 0
+    while True:
+        token = request.page_token
+        calls = 0
+        try:
+            for piece in client.caller.stream(client.calls.ExportCalls, request):
+                calls = piece.calls
+                # The next request has the token of what was written.
+                yield piece.chunk, calls_before + calls
+                request.page_token = piece.next_page_token
+        except UnavailableError:
+            if request.page_token == token:
+                raise
+            calls_before += calls
+        else:
+            return
 
 
 @app.command()
@@ -135,15 +164,27 @@ def rebuild(
     before: Before = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only compare, change nothing.")] = False,
 ) -> None:
-    """Make call records anew from the log, and say whether any was different."""
+    """Make call records anew from the log, and say whether any was different.
+
+    Without times, calls of the log that have no record get one, too.
+    """
     request = call_service_pb2.RebuildCallsRequest(
         tenant_id=tenant,
         started_from=to_timestamp(parse_moment(since)) if since is not None else None,
         started_before=to_timestamp(parse_moment(before)) if before is not None else None,
         dry_run=dry_run,
     )
+    result = call_service_pb2.RebuildCallsResponse()
     with events_client(target) as client:
-        result = client.caller.call(client.calls.RebuildCalls, request)
+        while True:
+            part = client.caller.call(client.calls.RebuildCalls, request)
+            result.calls += part.calls
+            result.different += part.different
+            room = _MAX_NAMED - len(result.different_session_ids)
+            result.different_session_ids.extend(part.different_session_ids[:room])
+            request.page_token = part.next_page_token
+            if not part.next_page_token:
+                break
     if output.as_json:
         print_message(result, unmask=output.unmask)
         return

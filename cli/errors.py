@@ -61,6 +61,10 @@ _OPTIONS = {
     "failure_prompts": "--failure-prompt",
     "local_mobile_prefixes": "--local-prefix",
     "page_size": "--limit",
+    "started_from": "--from",
+    "started_before": "--before",
+    "from": "--from",
+    "before": "--before",
     "update_mask": "the options",
 }
 _PLAIN_OPTIONS = frozenset(
@@ -115,10 +119,11 @@ def one_line(error: AxbridgeError) -> str:
     message = " ".join(error.message.split()).rstrip(".")
     # The services name fields as the contracts do, sometimes in front of the message as well.
     field, separator, rest = message.partition(": ")
-    if separator and field == (error.metadata.get("field") or field) and _FIELD.fullmatch(field):
+    named = error.metadata.get("field")
+    if separator and (field == named or (not named and _FIELD.fullmatch(field))):
         message = f"{option_for(field)}: {rest}"
-    elif "field" in error.metadata:
-        message = f"{option_for(error.metadata['field'])}: {message}"
+    elif named:
+        message = f"{option_for(named)}: {message}"
     advice = _ADVICE_BY_REASON.get(error.reason) or _ADVICE.get(type(error))
     if isinstance(error, AlreadyExistsError) and (binding_id := error.metadata.get("binding_id")):
         advice = f"`axbridge bindings show {binding_id} --tenant …` shows it, `bindings delete` ends it"

@@ -29,10 +29,9 @@ _VARIABLE_CODES = {value: key for key, value in _VARIABLE_TYPES.items()}
 def parse_moment(text: str) -> datetime:
     """A moment in ISO 8601, in local time where no offset is given. Raises typer.BadParameter."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter("a time such as 2026-03-01T08:00 or 2026-03-01T08:00+08:00 is expected") from error
-    return moment.astimezone(UTC)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -34,7 +34,8 @@ from common.grpc_errors import to_status
 class FakeServices:
     """Answers each method with what the test put there, and remembers what was asked.
 
-    An answer is a message, an error to fail with, or a function of the request.
+    An answer is a message, an error to fail with, or a function of the request; of a stream an iterator of messages,
+    which may raise the error that the stream breaks off with.
     """
 
     target: str = ""
@@ -51,8 +52,15 @@ class FakeServices:
             answer = answer(request)
         if isinstance(answer, AxbridgeError):
             context.abort_with_status(rpc_status.to_status(to_status(answer)))
-        made: Message = answer
+        made: Message = _broken_off(answer, context) if isinstance(answer, Iterator) else answer
         return made
+
+
+def _broken_off(messages: Iterator[Message], context: grpc.ServicerContext) -> Any:
+    try:
+        yield from messages
+    except AxbridgeError as error:
+        context.abort_with_status(rpc_status.to_status(to_status(error)))
 
 
 def _servicer(base: type[Any], fake: FakeServices) -> Any:
