@@ -5,9 +5,11 @@ Each anomaly is `kind:detail`:
   must be over, and nothing says that it is; `missing:query`: the answer to the call's query is not known
 - `doubled:CODE`: an event that a call has once came under several keys
 - `conflict:CODE`: events with one key say different things; `conflict:query`: so do the answers to the query
-- `late:CODE`: an event was received after the end of the call
-- `impossible:…`: times or facts that contradict each other; `impossible:too_many_events`: the record follows from the
-  first of them only; `impossible:not_folded`: the record could not be made, which is a bug, and is not up to date
+- `late:CODE`: an event was received after the end of the call, or after the call was given up
+- `impossible:…`: times or facts that contradict each other; `impossible:talk_over_maximum`: a longer talk than the
+  platform was told to allow, so that its end was most likely reported late; `impossible:too_many_events`: the record
+  follows from the first of them only; `impossible:not_folded`: the record could not be made, which is a bug, and is not
+  up to date
 - `unknown_code:CODE`: a code that the protocol does not name
 - `form:…`: what the gateway remarked on a message's form
 """
@@ -20,6 +22,8 @@ from event_service.timeline import Step, Timeline
 
 MAX_ANOMALIES = 64
 MAX_ANOMALY_CHARACTERS = 100
+# Between the moment at which a platform ends a talk and the one at which its message about it is here.
+TALK_TOLERANCE_SECONDS = 60
 NOT_FOLDED = "impossible:not_folded"
 
 # A call has these once, whoever is tried.
@@ -57,6 +61,8 @@ def find_anomalies(
     ended_at_us: int | None,
     has_unfolded_events: bool,
     is_unterminated: bool,
+    talk_seconds: int | None,
+    closed_at_us: int | None,
 ) -> tuple[str, ...]:
     """The anomalies of a call, sorted, each once, bounded in number and length. The times are those of its record."""
     found = {
@@ -75,6 +81,11 @@ def find_anomalies(
         found.update(f"form:{mask_text(flag)}" for flag in step.event.form_flags)
         if ended_at_us is not None and step.at_us > ended_at_us and step.code in _BEFORE_END:
             found.add(f"late:{step.event.code}")
+        if closed_at_us is not None and step.at_us > closed_at_us:
+            found.add(f"late:{mask_text(step.event.code)}")
+    longest = timeline.decision.max_duration_seconds if timeline.decision is not None else 0
+    if longest and talk_seconds is not None and talk_seconds > longest + TALK_TOLERANCE_SECONDS:
+        found.add("impossible:talk_over_maximum")
     if has_unfolded_events:
         found.add("impossible:too_many_events")
     if is_unterminated:

@@ -13,6 +13,7 @@ from event_service.domain import (
     Call,
     CallEvent,
     CallRevision,
+    CallState,
     LoggedDecision,
     call_key,
     decision_hash,
@@ -264,4 +265,8 @@ def _fold(call: KnownCall, closing_at_us: int | None = None) -> Call:
         trace_id = trace_id_for(first.tenant_id, first.session_id)
         last = Call(first.tenant_id, first.session_id, first.received_at_us, trace_id)
     anomalies = tuple(sorted({*last.anomalies, NOT_FOLDED}))
-    return replace(last, event_count=call.event_count, anomalies=anomalies)
+    record = replace(last, event_count=call.event_count, anomalies=anomalies)
+    if closing_at_us is None:
+        return record
+    # Else it would be given up again and again.
+    return replace(record, state=CallState.UNTERMINATED, closed_at_us=closing_at_us)

@@ -71,6 +71,7 @@ def fold_distinct(
     decision = timeline.decision
     events_in_order = [step.event for step in timeline.steps]
     reason, reason_zh = _end_reason(timeline, state, end)
+    talk_seconds = _talk_seconds(timeline, state, ended_at_us)
     return Call(
         tenant_id=first.tenant_id,
         session_id=first.session_id,
@@ -90,7 +91,7 @@ def fold_distinct(
         answered_at_us=timeline.answered_at_us,
         ended_at_us=ended_at_us,
         ring_seconds=_ring_seconds(timeline, called_number, ringing_at_us, ended_at_us),
-        talk_seconds=_talk_seconds(timeline, state, ended_at_us),
+        talk_seconds=talk_seconds,
         hangup_party=_PARTIES[end.code] if end is not None and end.code is not None else HangupParty.UNSPECIFIED,
         call_result=_call_result(timeline, end),
         end_reason=reason,
@@ -107,6 +108,8 @@ def fold_distinct(
             ended_at_us=ended_at_us,
             has_unfolded_events=unfolded_events > 0,
             is_unterminated=state is CallState.UNTERMINATED,
+            talk_seconds=talk_seconds,
+            closed_at_us=closed_at_us,
         ),
         event_count=len(timeline.steps) + unfolded_events,
         trace_id=trace_id_for(first.tenant_id, first.session_id),

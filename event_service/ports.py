@@ -217,8 +217,8 @@ class CallUpkeep(Protocol):
         """Calls that are not over although all the time they may take has passed, at most `limit`."""
         ...
 
-    async def close(self, names: Sequence[CallName], closed_at_us: int) -> int:
-        """Give up those of these calls that are still not over; how many there were."""
+    async def close(self, names: Sequence[CallName], now_us: int, patience: Patience) -> int:
+        """Give up those of these calls that are still overdue; how many there were."""
         ...
 
     async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:

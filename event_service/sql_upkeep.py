@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import case, func, select, union
+from sqlalchemy import ColumnElement, case, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.clock import Clock, to_microseconds
@@ -29,20 +29,7 @@ class SqlCallUpkeep:
         self._partition_count = partition_count
 
     async def overdue(self, now_us: int, patience: Patience, limit: int) -> Sequence[CallName]:
-        talk_seconds = case(
-            (calls.c.max_duration_seconds > 0, calls.c.max_duration_seconds), else_=patience.default_talk_seconds
-        )
-        # From its last known step on: a call that was answered late may talk its full time after that.
-        last_step_us = case((calls.c.answered_at_us.is_not(None), calls.c.answered_at_us), else_=calls.c.started_at_us)
-        query = (
-            select(calls.c.tenant_id, calls.c.session_id)
-            .where(
-                calls.c.state.in_(_UNFINISHED),
-                calls.c.started_at_us < now_us - patience.margin_seconds * MICROSECONDS,
-                last_step_us + (talk_seconds + patience.margin_seconds) * MICROSECONDS < now_us,
-            )
-            .limit(limit)
-        )
+        query = select(calls.c.tenant_id, calls.c.session_id).where(*_overdue(now_us, patience)).limit(limit)
 
         async def work(connection: AsyncConnection) -> Sequence[CallName]:
             return [CallName(row[0], row[1]) for row in await connection.execute(query)]
@@ -86,14 +73,14 @@ class SqlCallUpkeep:
         """Wait for what is being written."""
         await self._database.drain()
 
-    async def close(self, names: Sequence[CallName], closed_at_us: int) -> int:
-        return len(await self._refold(names, closed_at_us=closed_at_us, dry_run=False))
+    async def close(self, names: Sequence[CallName], now_us: int, patience: Patience) -> int:
+        return len(await self._refold(names, closing=(now_us, patience), dry_run=False))
 
     async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
-        return await self._refold(names, closed_at_us=None, dry_run=dry_run)
+        return await self._refold(names, closing=None, dry_run=dry_run)
 
     async def _refold(
-        self, names: Sequence[CallName], *, closed_at_us: int | None, dry_run: bool
+        self, names: Sequence[CallName], *, closing: tuple[int, Patience] | None, dry_run: bool
     ) -> Sequence[CallName]:
         by_key = {call_key(name.tenant_id, name.session_id): name for name in names}
         if not by_key:
@@ -102,8 +89,13 @@ class SqlCallUpkeep:
 
         async def work(connection: AsyncConnection) -> Sequence[CallName]:
             heads = await lock_heads(connection, set(partitions.values()))
-            known = await load_calls(connection, (), list(by_key), is_record_trusted=False)
-            folded = plan_refold(known, closed_at_us)
+            keys = list(by_key)
+            if closing is not None:
+                # An event may have come since they were looked for.
+                overdue = select(calls.c.call_key).where(calls.c.call_key.in_(keys), *_overdue(*closing))
+                keys = list((await connection.execute(overdue)).scalars())
+            known = await load_calls(connection, (), keys, is_record_trusted=False)
+            folded = plan_refold(known, closing[0] if closing is not None else None)
             if folded and not dry_run:
                 missing = [key for key, _ in folded if known[key].record is None]
                 told = await _last_told(connection, missing)
@@ -115,6 +107,19 @@ class SqlCallUpkeep:
 
         # Also to compare: a record and its events belong together only while nobody appends.
         return await self._database.write(work)
+
+
+def _overdue(now_us: int, patience: Patience) -> tuple[ColumnElement[bool], ...]:
+    talk_seconds = case(
+        (calls.c.max_duration_seconds > 0, calls.c.max_duration_seconds), else_=patience.default_talk_seconds
+    )
+    # From its last known step on: a call that was answered late may talk its full time after that.
+    last_step_us = case((calls.c.answered_at_us.is_not(None), calls.c.answered_at_us), else_=calls.c.started_at_us)
+    return (
+        calls.c.state.in_(_UNFINISHED),
+        calls.c.started_at_us < now_us - patience.margin_seconds * MICROSECONDS,
+        last_step_us + (talk_seconds + patience.margin_seconds) * MICROSECONDS < now_us,
+    )
 
 
 async def _last_told(connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, int]:

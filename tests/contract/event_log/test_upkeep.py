@@ -47,6 +47,9 @@ class Store:
     async def overdue(self, after_seconds: float) -> Sequence[CallName]:
         return await self.upkeep.overdue(START_US + round(after_seconds * SECOND), PATIENCE, 10)
 
+    async def close(self, after_seconds: int) -> int:
+        return await self.upkeep.close([NAME], START_US + after_seconds * SECOND, PATIENCE)
+
     async def finished_revisions(self) -> list[int]:
         found = [await self.changes.read_changes(number, 0, 100) for number in range(self.partitions)]
         return [change.revision for partition in found for change in partition]
@@ -85,8 +88,8 @@ async def test_a_call_that_is_over_is_never_overdue(store: Store) -> None:
 
 async def test_a_call_is_given_up_once_and_told_as_a_finished_one(store: Store) -> None:
     await store.log.append(answered(), [decision(max_duration_seconds=60)])
-    assert await store.upkeep.close([NAME], START_US + 200 * SECOND) == 1
-    assert await store.upkeep.close([NAME], START_US + 300 * SECOND) == 0
+    assert await store.close(200) == 1
+    assert await store.close(300) == 0
     found = await store.reader.get(TENANT, SID)
     assert found is not None
     assert (found.call.state, found.call.closed_at_us) == (CallState.UNTERMINATED, START_US + 200 * SECOND)
@@ -97,9 +100,29 @@ async def test_a_call_is_given_up_once_and_told_as_a_finished_one(store: Store) 
     assert await store.overdue(1_000_000) == []
 
 
+async def test_a_call_that_was_answered_since_it_was_looked_for_is_not_given_up(store: Store) -> None:
+    await store.log.append([event("15", 1)], [decision(max_duration_seconds=60)])
+    assert await store.overdue(170) == [NAME]
+    await store.log.append([event("31", 169)], [])
+    assert await store.close(170) == 0
+    assert await store.state() is CallState.ANSWERED
+    assert await store.close(169 + 161) == 1
+
+
+async def test_an_end_that_was_received_after_the_call_was_given_up_is_late(store: Store) -> None:
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+    await store.close(200)
+    await store.log.append([event("22", 300)], [])
+    found = await store.reader.get(TENANT, SID)
+    assert found is not None
+    assert (found.call.state, found.call.talk_seconds) == (CallState.COMPLETED, 295)
+    assert found.call.anomalies == ("impossible:talk_over_maximum", "late:22")
+    assert await store.upkeep.refold([NAME], dry_run=True) == []
+
+
 async def test_an_end_that_comes_after_all_opens_it_again_and_ends_it_properly(store: Store) -> None:
     await store.log.append(answered(), [decision(max_duration_seconds=60)])
-    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    await store.close(200)
     # By another process, which remembers the call from before, and by this one.
     await store.log.append([event("22", 45)], [])
     found = await store.reader.get(TENANT, SID)
@@ -111,7 +134,7 @@ async def test_an_end_that_comes_after_all_opens_it_again_and_ends_it_properly(s
 
 async def test_more_events_but_no_end_leave_it_given_up(store: Store) -> None:
     await store.log.append([event("15", 1)], [decision(max_duration_seconds=60)])
-    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    await store.close(200)
     await store.log.append([event("16", 2)], [])
     assert await store.state() is CallState.UNTERMINATED
 
@@ -123,7 +146,7 @@ async def test_rebuilding_finds_what_is_right_and_mends_what_is_not(store: Store
             [decision(session_id=f"s{number}")],
         )
     await store.log.append(answered(), [decision(max_duration_seconds=60)])
-    await store.upkeep.close([NAME], START_US + 200 * SECOND)
+    await store.close(200)
     reporting = CallReporting(store.reports, store.upkeep)
     before = await store.reports.walk(CallPeriod(TENANT), None, 100)
     result = await reporting.rebuild(CallPeriod(TENANT), dry_run=False)
@@ -272,3 +295,23 @@ async def test_hours_and_active_calls_are_counted(store: Store) -> None:
     hours = await reporting.completeness(CallPeriod(TENANT, START_US, START_US + round(3 * hour * SECOND)))
     assert [(h.calls, h.complete, h.active, h.with_anomalies) for h in hours] == [(2, 0, 2, 0), (2, 1, 0, 1)]
     assert dict(hours[1].anomaly_kinds) == {"missing": 1}
+
+
+async def test_a_call_whose_record_can_not_be_made_is_given_up_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.log.append(answered(), [decision(max_duration_seconds=60)])
+
+    def broken(*_arguments: Any, **_options: Any) -> None:
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("event_service.append_plan.fold_distinct", broken)
+        assert await store.close(200) == 1
+        assert await store.overdue(200) == []
+        assert await store.state() is CallState.UNTERMINATED
+    # When the bug is mended, a rebuild makes what had been.
+    await CallReporting(store.reports, store.upkeep).rebuild(CallPeriod(TENANT), dry_run=False)
+    found = await store.reader.get(TENANT, SID)
+    assert found is not None
+    assert (found.call.state, found.call.anomalies) == (CallState.UNTERMINATED, ("missing:end",))

@@ -12,7 +12,7 @@ from event_service.call_closer import CALLS_AT_ONCE, CallCloser
 from event_service.domain import CallRevision
 from event_service.export import FIELD_NAMES, csv_header, csv_lines, ndjson_lines
 from event_service.fold import fold_call
-from event_service.ports import CallName, Patience
+from event_service.ports import CallName, LogSlice, Patience
 from event_service.repeating import repeating
 from tests.unit.event_service.builders import A_NORMAL, decision, event
 
@@ -68,11 +68,14 @@ class FakeUpkeep:
             raise UnavailableError("the database can't be reached")
         return self.open[:limit]
 
-    async def close(self, names: Sequence[CallName], closed_at_us: int) -> int:
+    async def close(self, names: Sequence[CallName], now_us: int, patience: Patience) -> int:
         self.open = [name for name in self.open if name not in names]
         return len(names)
 
     async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
+        raise NotImplementedError
+
+    async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:
         raise NotImplementedError
 
 
@@ -111,3 +114,20 @@ async def test_the_closer_goes_on_after_the_store_was_away() -> None:
             turns.release()
         await asyncio.wait_for(looked.wait(), 5)
         assert not upkeep.open
+
+
+async def test_between_two_lots_the_log_is_left_to_those_who_append() -> None:
+    pauses = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    class Ticking(FixedClock):
+        now_seconds = 0.0
+
+        def monotonic(self) -> float:
+            self.now_seconds += 2
+            return self.now_seconds
+
+    assert await CallCloser(FakeUpkeep(2 * CALLS_AT_ONCE + 1), Ticking(), Patience(60, 1), sleep).close_overdue()
+    assert pauses == [2.0, 2.0]
