@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from event_service.domain import CallEvent, LoggedDecision
-from tests.unit.event_service.builders import B2, START_US, B, decision, event, refusal
+from tests.unit.event_service.builders import B2, SECOND, START_US, B, decision, event, refusal
 
 CODES = ("15", "16", "22", "30", "31", "32", "40", "42", "43", "44", "77")
 
@@ -40,6 +40,13 @@ def call_events(draw: st.DrawFn) -> list[CallEvent]:
                 file_path=draw(st.sampled_from(["", "", "/rec/1.wav", "/rec/2.wav"])),
                 form_flags=draw(st.sampled_from([(), ("missing:seq",)])),
             )
+        )
+    if draw(st.sampled_from([False, False, True])):
+        # What comes under a key that another event has, and says something else.
+        namesake = draw(st.sampled_from(events))
+        moved_us = draw(st.sampled_from([-SECOND, 0, SECOND]))
+        events.append(
+            replace(namesake, charge_ext="8002", received_at_us=max(START_US, namesake.received_at_us + moved_us))
         )
     return events
 
