@@ -104,6 +104,15 @@ class CallPeriod:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTally:
+    """How many calls are in this state with exactly these anomalies."""
+
+    state: CallState
+    anomalies: Sequence[str]
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogSlice:
     """Calls without a record, of those whose messages stand next in the log by call key, and the last of those keys;
     None: there are no further ones."""
@@ -252,6 +261,14 @@ class CallReports(Protocol):
         A call that is going on may be passed over: its start moves back in time when an earlier message of it comes
         late, and the walk may be past that place by then.
         """
+        ...
+
+    async def first_start(self, which: CallPeriod) -> int | None:
+        """When the first call of the period started; None: it has none."""
+        ...
+
+    async def tally(self, which: CallPeriod) -> Sequence[CallTally]:
+        """The calls of the period, counted by state and anomalies. One statement: the period is to be short."""
         ...
 
     async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:

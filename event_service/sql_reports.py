@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import and_, func, or_, select
+import orjson
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from event_service.domain import CallRevision, CallState
-from event_service.ports import CallPeriod, CallPosition
+from event_service.ports import CallPeriod, CallPosition, CallTally
 from event_service.sql_errors import translated_errors
 from event_service.sql_rows import CALL_COLUMNS, call_revision
 from event_service.sql_schema import calls
@@ -19,11 +20,7 @@ class SqlCallReports:
         self._engine = engine
 
     async def walk(self, which: CallPeriod, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
-        conditions = [calls.c.tenant_id == which.tenant_id]
-        if which.started_from_us is not None:
-            conditions.append(calls.c.started_at_us >= which.started_from_us)
-        if which.started_before_us is not None:
-            conditions.append(calls.c.started_at_us < which.started_before_us)
+        conditions = _conditions(which)
         if after is not None:
             # The first condition follows from the second one, and lets the index be walked from there.
             conditions.append(calls.c.started_at_us >= after.started_at_us)
@@ -38,6 +35,24 @@ class SqlCallReports:
             async with self._engine.connect() as connection:
                 return [call_revision(row) for row in await connection.execute(query)]
 
+    async def first_start(self, which: CallPeriod) -> int | None:
+        query = select(func.min(calls.c.started_at_us)).where(*_conditions(which))
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                first: int | None = (await connection.execute(query)).scalar_one()
+                return first
+
+    async def tally(self, which: CallPeriod) -> Sequence[CallTally]:
+        query = (
+            select(calls.c.state, calls.c.anomalies, func.count())
+            .where(*_conditions(which))
+            .group_by(calls.c.state, calls.c.anomalies)
+        )
+        with translated_errors():
+            async with self._engine.connect() as connection:
+                rows = await connection.execute(query)
+                return [CallTally(CallState(row[0]), orjson.loads(row[1]), row[2]) for row in rows]
+
     async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:
         query = (
             select(calls.c.state, func.count())
@@ -47,3 +62,12 @@ class SqlCallReports:
         with translated_errors():
             async with self._engine.connect() as connection:
                 return {CallState(row[0]): row[1] for row in await connection.execute(query)}
+
+
+def _conditions(which: CallPeriod) -> list[ColumnElement[bool]]:
+    conditions = [calls.c.tenant_id == which.tenant_id]
+    if which.started_from_us is not None:
+        conditions.append(calls.c.started_at_us >= which.started_from_us)
+    if which.started_before_us is not None:
+        conditions.append(calls.c.started_at_us < which.started_before_us)
+    return conditions

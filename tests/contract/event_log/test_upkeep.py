@@ -13,7 +13,7 @@ from common.sql import begin_write, open_engine
 from event_service.domain import CallEvent, CallState
 from event_service.migrate import migrate
 from event_service.ports import CallName, CallPeriod, Patience
-from event_service.reports import MAX_REBUILD_SECONDS, REFOLD_CALLS, CallReporting
+from event_service.reports import HOUR_US, MAX_REBUILD_SECONDS, REFOLD_CALLS, TALLY_US, CallReporting
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_changes import SqlCallChanges
 from event_service.sql_log import SqlEventLog, create_partitions, load_calls
@@ -295,6 +295,27 @@ async def test_hours_and_active_calls_are_counted(store: Store) -> None:
     hours = await reporting.completeness(CallPeriod(TENANT, START_US, START_US + round(3 * hour * SECOND)))
     assert [(h.calls, h.complete, h.active, h.with_anomalies) for h in hours] == [(2, 0, 2, 0), (2, 1, 0, 1)]
     assert dict(hours[1].anomaly_kinds) == {"missing": 1}
+
+
+async def test_an_hour_is_counted_whole_however_it_is_cut(store: Store) -> None:
+    # START_US is 13 minutes and 20 seconds past an hour.
+    hour_us = START_US // HOUR_US * HOUR_US
+    starts = [hour_us, hour_us + TALLY_US - 1, hour_us + TALLY_US, hour_us + HOUR_US - 1, hour_us + HOUR_US]
+    for number, at_us in enumerate(starts):
+        at = (at_us - START_US) / SECOND
+        # Three things are missing, and of one kind.
+        await store.log.append(
+            [event("32", at, session_id=f"s{number}"), event("77", at, session_id=f"s{number}")],
+            [decision(session_id=f"s{number}", at=at)],
+        )
+    reporting = CallReporting(store.reports, store.upkeep)
+    hours = await reporting.completeness(CallPeriod(TENANT, hour_us, hour_us + HOUR_US))
+    assert [(h.hour_us, h.calls, h.complete, h.with_anomalies) for h in hours] == [(hour_us, 4, 0, 4)]
+    assert dict(hours[0].anomaly_kinds) == {"missing": 4, "unknown_code": 4}
+    hours = await reporting.completeness(CallPeriod(TENANT, hour_us, hour_us + HOUR_US + 1))
+    assert [h.calls for h in hours] == [4, 1]
+    hours = await reporting.completeness(CallPeriod(TENANT, hour_us, hour_us + TALLY_US))
+    assert [h.calls for h in hours] == [2]
 
 
 async def test_a_call_whose_record_can_not_be_made_is_given_up_all_the_same(
