@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from enum import Enum
@@ -16,6 +17,10 @@ from event_service.domain import Call, CallRevision
 
 # Of the texts of any length in one piece of an export. A character takes up to six bytes in JSON.
 PIECE_CHARACTERS = 1_000_000
+
+# What spreadsheets take for the beginning of a formula, or skip before one; the wide ones in Chinese and Japanese ones.
+_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_NUMBER = re.compile(r"\+[0-9*]+")
 
 # Every record has every field, and each field always the same type, so that a reader can make columns of them.
 FIELD_NAMES = (*(field.name.removesuffix("_us") for field in fields(Call)), "revision")
@@ -90,8 +95,8 @@ def _csv_text(value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(value)
     text = str(value)
-    # Numbers begin with a + and are no formulas.
-    if text.startswith(("=", "@", "-", "\t", "\r")) or (text.startswith("+") and not text[1:].isdigit()):
+    # Numbers begin with a + and are no formulas, masked ones neither.
+    if text.startswith(_FORMULA_MARKS) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
 

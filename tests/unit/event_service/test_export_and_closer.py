@@ -55,6 +55,26 @@ def test_numbers_are_masked_unless_wanted() -> None:
         assert "138****1111" in masked
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1+cmd|'/C calc'!A0", "'+1+cmd|'/C calc'!A0"),
+        ("-2", "'-2"),
+        ("\n=1", "'\n=1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("订单7,“急”", "订单7,“急”"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_a_text_that_a_spreadsheet_would_work_out_is_marked(text: str, written: str) -> None:
+    lines = csv_lines([CallRevision(fold_call([event("15", 1, user_data=text)]), 1)], whole_numbers=False)
+    (row,) = csv.DictReader(io.StringIO((csv_header() + lines).decode(), newline=""))
+    assert row["user_data"] == written
+    # The numbers are what is looked up in the file: masked or not, they are written as they are everywhere else.
+    assert row["calling_number"] == "+86138****1111"
+
+
 class FakeUpkeep:
     """Calls that are overdue until they are closed."""
 
