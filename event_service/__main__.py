@@ -116,6 +116,7 @@ async def serve(settings: EventServiceSettings) -> int:
             engine,
             QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
         )
+        stack.push_async_callback(quarantine.drain)
         events = EventServicer(
             EventIntake(committer, clock, committer.stats), QuarantineDesk(quarantine, clock), tracer
         )

@@ -8,9 +8,8 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.logs import get_logger
-from common.sql import begin_write
 from event_service.ports import QuarantinedMessage
-from event_service.sql_errors import translated_errors
+from event_service.sql_database import EventDatabase
 from event_service.sql_schema import quarantine, quarantine_totals
 
 _log = get_logger(__name__)
@@ -36,47 +35,58 @@ class SqlQuarantine:
     """`Quarantine` over SQLite or PostgreSQL."""
 
     def __init__(self, engine: AsyncEngine, bounds: QuarantineBounds) -> None:
-        self._engine = engine
+        # A caller who no longer waits must not leave SQLite's write lock behind: no event could be stored then.
+        self._database = EventDatabase(engine)
         self._bounds = bounds
+
+    async def drain(self) -> None:
+        """Wait for what is being written."""
+        await self._database.drain()
 
     async def add(self, messages: Sequence[QuarantinedMessage]) -> int:
         if not messages:
             return 0
-        with translated_errors():
-            async with begin_write(self._engine) as connection:
-                totals = await _lock_totals(connection)
-                before = totals.dropped
-                await connection.execute(insert(quarantine), [_row(message) for message in messages])
-                totals.messages += len(messages)
-                totals.size_bytes += sum(len(message.raw_body) for message in messages)
-                while totals.messages > self._bounds.max_messages or totals.size_bytes > self._bounds.max_bytes:
-                    await self._drop_oldest(connection, totals)
-                await _store_totals(connection, totals)
-        dropped = totals.dropped - before
+
+        async def work(connection: AsyncConnection) -> tuple[int, int]:
+            totals = await _lock_totals(connection)
+            before = totals.dropped
+            await connection.execute(insert(quarantine), [_row(message) for message in messages])
+            totals.messages += len(messages)
+            totals.size_bytes += sum(len(message.raw_body) for message in messages)
+            while totals.messages > self._bounds.max_messages or totals.size_bytes > self._bounds.max_bytes:
+                await self._drop_oldest(connection, totals)
+            await _store_totals(connection, totals)
+            return totals.dropped - before, totals.dropped
+
+        dropped, ever = await self._database.write(work)
         if dropped:
-            _log.warning("quarantine is full: the oldest messages were dropped", dropped=dropped, ever=totals.dropped)
+            _log.warning("quarantine is full: the oldest messages were dropped", dropped=dropped, ever=ever)
         return dropped
 
     async def list_page(self, tenant_id: str, after_id: int, limit: int) -> Sequence[QuarantinedMessage]:
         query = select(quarantine).where(quarantine.c.message_id > after_id).order_by(quarantine.c.message_id)
         if tenant_id:
             query = query.where(quarantine.c.tenant_id == tenant_id)
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                return [_message(row) for row in await connection.execute(query.limit(limit))]
+
+        async def work(connection: AsyncConnection) -> Sequence[QuarantinedMessage]:
+            return [_message(row) for row in await connection.execute(query.limit(limit))]
+
+        return await self._database.read(work)
 
     async def delete(self, message_ids: Collection[int]) -> int:
         wanted = quarantine.c.message_id.in_(sorted(set(message_ids)))
-        with translated_errors():
-            async with begin_write(self._engine) as connection:
-                totals = await _lock_totals(connection)
-                sizes = (await connection.execute(select(quarantine.c.size_bytes).where(wanted))).scalars().all()
-                if sizes:
-                    await connection.execute(delete(quarantine).where(wanted))
-                    totals.messages -= len(sizes)
-                    totals.size_bytes -= sum(sizes)
-                    await _store_totals(connection, totals)
-        return len(sizes)
+
+        async def work(connection: AsyncConnection) -> int:
+            totals = await _lock_totals(connection)
+            sizes = (await connection.execute(select(quarantine.c.size_bytes).where(wanted))).scalars().all()
+            if sizes:
+                await connection.execute(delete(quarantine).where(wanted))
+                totals.messages -= len(sizes)
+                totals.size_bytes -= sum(sizes)
+                await _store_totals(connection, totals)
+            return len(sizes)
+
+        return await self._database.write(work)
 
     async def _drop_oldest(self, connection: AsyncConnection, totals: _Totals) -> None:
         oldest = select(quarantine.c.message_id, quarantine.c.size_bytes).order_by(quarantine.c.message_id)

@@ -1,7 +1,13 @@
 """What every quarantine does. The one here holds 10 messages and 1000 bytes of bodies."""
 
 import asyncio
+from typing import Any
 
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from event_service import sql_quarantine
 from event_service.ports import Quarantine, QuarantinedMessage
 
 
@@ -83,3 +89,33 @@ async def test_many_writers_stay_within_the_bound(quarantine: Quarantine) -> Non
     dropped = await asyncio.gather(*(quarantine.add([message(n), message(n)]) for n in range(20)))
     assert sum(dropped) == 30
     assert len(await numbers(quarantine)) == 10
+
+
+async def test_a_caller_who_does_not_wait_any_more_leaves_nothing_locked(
+    quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = asyncio.Event()
+    lock_totals = sql_quarantine._lock_totals
+    # On SQLite a statement that has rows left when nobody waits for it any more.
+    slow = {
+        "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 300000) "
+        "SELECT x FROM c ORDER BY -x",
+        "postgresql": "SELECT pg_sleep(0.3)",
+    }
+
+    async def lock_slowly(connection: AsyncConnection) -> Any:
+        totals = await lock_totals(connection)
+        if not inside.is_set():
+            inside.set()
+            await connection.execute(text(slow[connection.dialect.name]))
+        return totals
+
+    monkeypatch.setattr(sql_quarantine, "_lock_totals", lock_slowly)
+    deleting = asyncio.create_task(quarantine.delete([1]))
+    await inside.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    deleting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    assert await quarantine.add([message(1)]) == 0
