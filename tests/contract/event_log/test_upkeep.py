@@ -1,7 +1,9 @@
 """What keeps call records right, and what walks through them, on every SQL store."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from event_service.reports import HOUR_US, MAX_REBUILD_SECONDS, REFOLD_CALLS, TA
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_changes import SqlCallChanges
 from event_service.sql_log import SqlEventLog, create_partitions, load_calls
-from event_service.sql_reports import SqlCallReports
+from event_service.sql_reports import SqlCallReports, state_counts
 from event_service.sql_schema import calls
 from event_service.sql_upkeep import SqlCallUpkeep
 from tests.unit.event_service.builders import SECOND, SID, START_US, TENANT, decision, event
@@ -107,6 +109,35 @@ async def test_a_call_that_was_answered_since_it_was_looked_for_is_not_given_up(
     assert await store.close(170) == 0
     assert await store.state() is CallState.ANSWERED
     assert await store.close(169 + 161) == 1
+
+
+async def test_replicas_that_give_up_calls_at_once_while_ends_come_in(store: Store) -> None:
+    count = 30
+    sids = [f"s{number}" for number in range(count)]
+    for sid in sids:
+        await store.log.append([replace(each, session_id=sid) for each in answered()], [decision(session_id=sid)])
+    now_us = START_US + 3 * 3600 * SECOND
+    names = [CallName(TENANT, sid) for sid in sids]
+    others = SqlCallUpkeep(store.engine, SystemClock(), store.partitions)
+    lots = [names[start : start + 5] for start in range(0, count, 5)]
+
+    async def end(some: list[str]) -> None:
+        for sid in some:
+            await store.log.append([event("22", 45, session_id=sid)], [])
+
+    closed = await asyncio.gather(
+        *(upkeep.close(lot, now_us, PATIENCE) for upkeep in (store.upkeep, others) for lot in lots),
+        end(sids[::2]),
+        end(sids[1:10:2]),
+    )
+    records = await store.reports.walk(CallPeriod(TENANT), None, 100)
+    by_state = Counter(each.call.state for each in records)
+    assert by_state == {CallState.COMPLETED: 20, CallState.UNTERMINATED: 10}
+    # Each was given up at most once, and its revisions tell of it.
+    given_up = sum(each.call.closed_at_us is not None for each in records)
+    assert sum(each or 0 for each in closed) == given_up >= 10
+    assert len(await store.finished_revisions()) == 20 + given_up
+    assert all(each.call.talk_seconds == 40 for each in records if each.call.state is CallState.COMPLETED)
 
 
 async def test_an_end_that_was_received_after_the_call_was_given_up_is_late(store: Store) -> None:
@@ -295,6 +326,17 @@ async def test_hours_and_active_calls_are_counted(store: Store) -> None:
     hours = await reporting.completeness(CallPeriod(TENANT, START_US, START_US + round(3 * hour * SECOND)))
     assert [(h.calls, h.complete, h.active, h.with_anomalies) for h in hours] == [(2, 0, 2, 0), (2, 1, 0, 1)]
     assert dict(hours[1].anomaly_kinds) == {"missing": 1}
+
+
+async def test_active_calls_are_counted_without_walking_through_all_others(store: Store) -> None:
+    if store.engine.dialect.name != "sqlite":
+        # PostgreSQL plans by what is in the tables.
+        return
+    query = state_counts(TENANT, [state for state in CallState if not state.is_finished])
+    compiled = str(query.compile(store.engine, compile_kwargs={"literal_binds": True}))
+    async with store.engine.connect() as connection:
+        plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
+    assert plan[0] == "SEARCH calls USING INDEX calls_state (state=?)"
 
 
 async def test_an_hour_is_counted_whole_however_it_is_cut(store: Store) -> None:
