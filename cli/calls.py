@@ -221,6 +221,7 @@ def _facts(call: call_pb2.Call, *, unmask: bool) -> dict[str, str]:
         "rang": call.ringing_at if call.HasField("ringing_at") else None,
         "answered": call.answered_at if call.HasField("answered_at") else None,
         "ended": call.ended_at if call.HasField("ended_at") else None,
+        "given up": call.closed_at if call.HasField("closed_at") else None,
     }
     chinese = f" ({call.end_reason_zh})" if call.end_reason_zh else ""
     result = f"{call.call_result} {CallResult.describe(call.call_result)}" if call.call_result else ""
@@ -235,6 +236,7 @@ def _facts(call: call_pb2.Call, *, unmask: bool) -> dict[str, str]:
         **{name: local_time(moment) for name, moment in moments.items() if moment is not None},
         "ring": f"{call.ring_seconds} s" if call.HasField("ring_seconds") else "",
         "talk": f"{call.talk_seconds} s" if call.HasField("talk_seconds") else "",
+        "may talk": f"{call.max_duration_seconds} s" if call.max_duration_seconds else "",
         "hung up": _hangup_word(call),
         "ended because": f"{call.end_reason}{chinese}" if call.end_reason else "",
         "callResult": result,

@@ -188,6 +188,8 @@ def call_to_message(revised: CallRevision) -> call_pb2.Call:
         event_count=call.event_count,
         revision=revised.revision,
         trace_id=call.trace_id,
+        max_duration_seconds=call.max_duration_seconds,
+        closed_at=_timestamp(call.closed_at_us),
     )
 
 

@@ -104,6 +104,17 @@ def test_a_call_names_its_trace_and_where_to_look_at_it(cli: Cli, services: Fake
     assert "{trace_id}" in refused.output
 
 
+def test_a_call_that_was_given_up_says_so(cli: Cli, services: FakeServices) -> None:
+    given_up = call(
+        state=call_pb2.CALL_STATE_UNTERMINATED, max_duration_seconds=600, closed_at=datetime(2026, 3, 1, 1, tzinfo=UTC)
+    )
+    services.answers["GetCall"] = call_service_pb2.GetCallResponse(call=given_up)
+    services.answers["ListCallEvents"] = call_service_pb2.ListCallEventsResponse()
+    shown = [line.split() for line in cli.ok("calls", "show", "s1", "--tenant", "100001").splitlines()]
+    assert ["may", "talk", "600", "s"] in shown
+    assert any(line[:2] == ["given", "up"] for line in shown)
+
+
 def test_a_call_for_scripts(cli: Cli, services: FakeServices) -> None:
     services.answers["GetCall"] = call_service_pb2.GetCallResponse(call=call())
     services.answers["ListCallEvents"] = call_service_pb2.ListCallEventsResponse(

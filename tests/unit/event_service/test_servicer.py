@@ -30,6 +30,7 @@ from common.telemetry.tracing import Tracer
 from event_service.convert import decision_to_message, event_to_message
 from event_service.group_commit import GroupCommitter, GroupLimits
 from event_service.migrate import migrate
+from event_service.ports import CallName, Patience
 from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
@@ -66,6 +67,7 @@ class FixedClock:
 class Api:
     events: "event_service_pb2_grpc.EventServiceAsyncStub"
     calls: "call_service_pb2_grpc.CallServiceAsyncStub"
+    upkeep: SqlCallUpkeep
 
     async def publish(self, *events: event_pb2.CallEvent) -> list[event_service_pb2.PublishResult]:
         request = event_service_pb2.PublishBatchRequest(events=events)
@@ -95,7 +97,8 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
             QuarantineDesk(SqlQuarantine(engine, QuarantineBounds(5, 100_000)), clock),
             Tracer(None, clock),
         )
-        reporting = CallReporting(SqlCallReports(engine), SqlCallUpkeep(engine, clock, 4))
+        upkeep = SqlCallUpkeep(engine, clock, 4)
+        reporting = CallReporting(SqlCallReports(engine), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
 
         def add(server: grpc.aio.Server) -> None:
@@ -111,6 +114,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
             yield Api(
                 event_service_pb2_grpc.EventServiceStub(channel),  # type: ignore[arg-type]
                 call_service_pb2_grpc.CallServiceStub(channel),  # type: ignore[arg-type]
+                upkeep,
             )
     finally:
         await engine.dispose()
@@ -367,6 +371,17 @@ class TestExport:
             if not (token := page.next_page_token):
                 break
         assert seen == ["s4", "s3", "s2", "s1", "s0"]
+
+
+async def test_a_call_that_was_given_up_says_when(api: Api) -> None:
+    await api.record(decision_to_message(decision(max_duration_seconds=60)))
+    await api.publish(message("15", 1))
+    call = await api.call()
+    assert (call.max_duration_seconds, call.HasField("closed_at")) == (60, False)
+    now_us = START_US + 3600 * SECOND
+    assert await api.upkeep.close([CallName("100001", "sid-1")], now_us, Patience(60, 60)) == 1
+    call = await api.call()
+    assert (call.state, call.closed_at.ToMicroseconds()) == (call_pb2.CALL_STATE_UNTERMINATED, now_us)
 
 
 class TestReports:

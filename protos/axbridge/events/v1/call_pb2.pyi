@@ -49,7 +49,7 @@ HANGUP_PARTY_PLATFORM: HangupParty
 HANGUP_PARTY_EITHER: HangupParty
 
 class Call(_message.Message):
-    __slots__ = ("tenant_id", "session_id", "call_id", "state", "calling_number", "access_number", "called_number", "translated_number", "direction", "binding_id", "binding_revision", "query_result", "started_at", "called_at", "ringing_at", "answered_at", "ended_at", "ring_seconds", "talk_seconds", "hangup_party", "call_result", "end_reason", "end_reason_zh", "recording_path", "client_id", "charge_ext", "user_data", "anomalies", "event_count", "revision", "trace_id")
+    __slots__ = ("tenant_id", "session_id", "call_id", "state", "calling_number", "access_number", "called_number", "translated_number", "direction", "binding_id", "binding_revision", "query_result", "started_at", "called_at", "ringing_at", "answered_at", "ended_at", "ring_seconds", "talk_seconds", "hangup_party", "call_result", "end_reason", "end_reason_zh", "recording_path", "client_id", "charge_ext", "user_data", "anomalies", "event_count", "revision", "trace_id", "max_duration_seconds", "closed_at")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,8 @@ class Call(_message.Message):
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_AT_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     session_id: str
     call_id: str
@@ -112,4 +114,6 @@ class Call(_message.Message):
     event_count: int
     revision: int
     trace_id: str
-    def __init__(self, tenant_id: _Optional[str] = ..., session_id: _Optional[str] = ..., call_id: _Optional[str] = ..., state: _Optional[_Union[CallState, str]] = ..., calling_number: _Optional[str] = ..., access_number: _Optional[str] = ..., called_number: _Optional[str] = ..., translated_number: _Optional[str] = ..., direction: _Optional[str] = ..., binding_id: _Optional[str] = ..., binding_revision: _Optional[int] = ..., query_result: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., called_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ringing_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ring_seconds: _Optional[int] = ..., talk_seconds: _Optional[int] = ..., hangup_party: _Optional[_Union[HangupParty, str]] = ..., call_result: _Optional[str] = ..., end_reason: _Optional[str] = ..., end_reason_zh: _Optional[str] = ..., recording_path: _Optional[str] = ..., client_id: _Optional[str] = ..., charge_ext: _Optional[str] = ..., user_data: _Optional[str] = ..., anomalies: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., revision: _Optional[int] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    max_duration_seconds: int
+    closed_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant_id: _Optional[str] = ..., session_id: _Optional[str] = ..., call_id: _Optional[str] = ..., state: _Optional[_Union[CallState, str]] = ..., calling_number: _Optional[str] = ..., access_number: _Optional[str] = ..., called_number: _Optional[str] = ..., translated_number: _Optional[str] = ..., direction: _Optional[str] = ..., binding_id: _Optional[str] = ..., binding_revision: _Optional[int] = ..., query_result: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., called_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ringing_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ring_seconds: _Optional[int] = ..., talk_seconds: _Optional[int] = ..., hangup_party: _Optional[_Union[HangupParty, str]] = ..., call_result: _Optional[str] = ..., end_reason: _Optional[str] = ..., end_reason_zh: _Optional[str] = ..., recording_path: _Optional[str] = ..., client_id: _Optional[str] = ..., charge_ext: _Optional[str] = ..., user_data: _Optional[str] = ..., anomalies: _Optional[_Iterable[str]] = ..., event_count: _Optional[int] = ..., revision: _Optional[int] = ..., trace_id: _Optional[str] = ..., max_duration_seconds: _Optional[int] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
