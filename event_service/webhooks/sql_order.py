@@ -1,8 +1,9 @@
 """One delivery at a time for each webhook and call: who is next."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Text, column, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.webhooks.sql_rows import HEADS, PENDING, UNFINISHED, WAITING
@@ -11,8 +12,12 @@ from event_service.webhooks.sql_schema import webhook_deliveries
 # A webhook's id and a call's key.
 Lane = tuple[str, bytes]
 
+# A driver sends some thousands of values at most, and a feeder that has much to catch up on comes with more lanes.
+_LANES_IN_STATEMENT = 1000
+
 _d = webhook_deliveries.c
 _LANE = tuple_(_d.webhook_id, _d.call_key)
+_Item = TypeVar("_Item")
 
 
 async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) -> set[Lane]:
@@ -21,16 +26,23 @@ async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) 
 
     Only the first one of each lane is locked, since that is also what its sender holds before it touches the others.
     """
-    if not lanes:
-        return set()
-    wanted = _LANE.in_(sorted(lanes))
-    heads = (
-        select(_d.webhook_id, _d.call_key).where(wanted, _d.state.in_(HEADS)).order_by(_d.delivery_id).with_for_update()
-    )
-    unfinished = select(_d.webhook_id, _d.call_key).where(wanted, _d.state.in_(UNFINISHED)).distinct()
     while True:
-        locked = {(row[0], row[1]) for row in await connection.execute(heads)}
-        busy = {(row[0], row[1]) for row in await connection.execute(unfinished)}
+        heads: list[int] = []
+        for some in _portions(sorted(lanes)):
+            query = select(_d.delivery_id).where(_in_one_of(connection, some), _d.state.in_(HEADS))
+            heads.extend((await connection.execute(query)).scalars())
+        locked: set[Lane] = set()
+        # By id, as everybody locks them: over all portions, or two of us could wait for each other.
+        for ids in _portions(sorted(heads)):
+            lock = select(_d.webhook_id, _d.call_key).where(_d.delivery_id.in_(ids), _d.state.in_(HEADS))
+            rows = await connection.execute(lock.order_by(_d.delivery_id).with_for_update())
+            locked.update((row[0], row[1]) for row in rows)
+        busy: set[Lane] = set()
+        for some in _portions(sorted(lanes)):
+            unfinished = select(_d.webhook_id, _d.call_key).where(
+                _in_one_of(connection, some), _d.state.in_(UNFINISHED)
+            )
+            busy.update((row[0], row[1]) for row in await connection.execute(unfinished.distinct()))
         # A first one that was finished while we waited for it has made another one the first.
         if busy <= locked:
             return busy
@@ -38,31 +50,49 @@ async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) 
 
 async def promote(connection: AsyncConnection, lanes: Collection[Lane], now_us: int) -> None:
     """Make the oldest waiting delivery of each lane due, where none is due or leased."""
-    left = sorted(set(lanes))
-    while left:
-        candidates = await _next_waiting(connection, left)
-        if not candidates:
-            return
-        statement = (
-            update(webhook_deliveries)
-            .where(_d.delivery_id.in_(list(candidates)), _d.state == WAITING)
-            .values(state=PENDING, due_at_us=now_us)
-            .returning(_d.delivery_id)
-        )
-        promoted = set((await connection.execute(statement)).scalars())
-        # Somebody else finished a candidate in between: its lane's next one is looked for again.
-        left = [lane for delivery_id, lane in candidates.items() if delivery_id not in promoted]
+    for portion in _portions(sorted(set(lanes))):
+        left: Sequence[Lane] = portion
+        # Until nothing waits in them.
+        while left and (candidates := await _next_waiting(connection, left)):
+            statement = (
+                update(webhook_deliveries)
+                .where(_d.delivery_id.in_(list(candidates)), _d.state == WAITING)
+                .values(state=PENDING, due_at_us=now_us)
+                .returning(_d.delivery_id)
+            )
+            promoted = set((await connection.execute(statement)).scalars())
+            # Somebody else finished a candidate in between: its lane's next one is looked for again.
+            left = [lane for delivery_id, lane in candidates.items() if delivery_id not in promoted]
 
 
 async def _next_waiting(connection: AsyncConnection, lanes: Sequence[Lane]) -> dict[int, Lane]:
-    query = select(_d.webhook_id, _d.call_key).where(_LANE.in_(lanes), _d.state.in_(HEADS)).distinct()
+    query = select(_d.webhook_id, _d.call_key).where(_in_one_of(connection, lanes), _d.state.in_(HEADS)).distinct()
     busy = {(row[0], row[1]) for row in await connection.execute(query)}
     free = [lane for lane in lanes if lane not in busy]
     if not free:
         return {}
     oldest = (
         select(_d.webhook_id, _d.call_key, func.min(_d.delivery_id))
-        .where(_LANE.in_(free), _d.state == WAITING)
+        .where(_in_one_of(connection, free), _d.state == WAITING)
         .group_by(_d.webhook_id, _d.call_key)
     )
     return {row[2]: (row[0], row[1]) for row in await connection.execute(oldest)}
+
+
+def _in_one_of(connection: AsyncConnection, lanes: Sequence[Lane]) -> ColumnElement[bool]:
+    if connection.dialect.name == "sqlite":
+        return _LANE.in_(lanes)
+    # PostgreSQL takes a list of pairs for OR within OR: it compares each row with each of them, and some thousands are
+    # deeper than its stack. Arrays are a table.
+    ids = literal([webhook_id for webhook_id, _ in lanes], ARRAY(Text))
+    keys = literal([call_key for _, call_key in lanes], ARRAY(LargeBinary))
+    table = (
+        func.unnest(ids, keys)
+        .table_valued(column("webhook_id", Text), column("call_key", LargeBinary))
+        .render_derived(name="lanes")
+    )
+    return _LANE.in_(select(table.c.webhook_id, table.c.call_key))
+
+
+def _portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + _LANES_IN_STATEMENT] for start in range(0, len(items), _LANES_IN_STATEMENT))

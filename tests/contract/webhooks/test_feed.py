@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from event_service.domain import call_key, partition_of
 from event_service.webhooks.domain import MessageType, NewDelivery, WebhookState
@@ -19,6 +19,7 @@ from tests.contract.webhooks.conftest import (
     Stores,
     event,
     message,
+    of_many_calls,
     open_stores,
 )
 from tests.support.clock import FakeClock
@@ -132,6 +133,25 @@ async def test_a_position_moves_only_from_where_it_is(stores: Stores) -> None:
     assert list(await stores.feed.commit([step], "one", stores.now_us, expires_us)) == []
     assert (await stores.desk.counts("wh_1")).pending == 1
     assert await stores.feed.positions("one", stores.now_us) == []
+
+
+async def test_a_step_may_have_any_number_of_calls_and_webhooks(stores: Stores) -> None:
+    """Sixteen partitions of 256 events, each of another call, for four webhooks, and once more behind them."""
+    names = [f"wh_{number}" for number in range(4)]
+    for name in names:
+        await stores.add_webhook(name)
+    await stores.enqueue(*(each for name in names for each in of_many_calls(name, 16 * 256 + 1)))
+    assert (await stores.desk.counts("wh_3")).pending == 16 * 256 + 1
+    first = await stores.lease("wh_3", most=1)
+    stores.clock.advance(1)
+    await stores.enqueue(*(each for name in names for each in of_many_calls(name, 16 * 256 + 1)))
+    await stores.settle(first)
+    # Each call has one delivery under way, and the others behind it.
+    columns = webhook_deliveries.c
+    query = select(columns.state, func.count()).where(columns.webhook_id == "wh_3").group_by(columns.state)
+    async with stores.engine.connect() as connection:
+        states = {row[0]: row[1] for row in await connection.execute(query)}
+    assert states == {"delivered": 1, "pending": 16 * 256 + 1, "waiting": 16 * 256}
 
 
 async def test_a_partition_is_its_takers_for_ten_seconds_and_then_anybodys(stores: Stores) -> None:
