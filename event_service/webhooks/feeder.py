@@ -49,6 +49,7 @@ class Feeder:
         self._clock = clock
         self._owner = owner
         self._lifetime_us = lifetime_us
+        self._last_partition = -1
         self._idle_until = 0.0
         self._asleep_until = 0.0
 
@@ -64,7 +65,7 @@ class Feeder:
         if self._clock.monotonic() < self._asleep_until:
             return False
         now_us = to_microseconds(self._clock.now())
-        positions = list(await self._feed.positions(self._owner, now_us))[:_MAX_PARTITIONS]
+        positions = self._in_turn(await self._feed.positions(self._owner, now_us))
         if not positions:
             return False
         # Before the look: whoever rouses us while it is under way is heard.
@@ -80,6 +81,15 @@ class Feeder:
         steps = [self._step_of(read, subscribers) for read in reads]
         moved = await self._feed.commit(steps, self._owner, now_us, now_us + self._lifetime_us)
         return bool(moved)
+
+    def _in_turn(self, positions: Sequence[FeedPosition]) -> Sequence[FeedPosition]:
+        """As many as one step takes, on from where the last one ended: partitions that always have something must not
+        keep the others from ever being looked at."""
+        last = self._last_partition
+        turn = sorted(positions, key=lambda each: (each.partition_id <= last, each.partition_id))[:_MAX_PARTITIONS]
+        if turn:
+            self._last_partition = turn[-1].partition_id
+        return turn
 
     async def _pass_over(self, positions: Sequence[FeedPosition], now_us: int) -> bool:
         """Move positions on to where the log was before it was found that nobody wants messages."""

@@ -13,14 +13,15 @@ from tests.support.clock import FakeClock
 class FakeFeed:
     """A feed that always has something behind its position, and counts how often it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int = 1) -> None:
+        self._partitions = partitions
         self.is_wanted = False
         self.asked = 0
         self.passed_over: list[FeedStep] = []
 
     async def positions(self, owner: str, now_us: int) -> Sequence[FeedPosition]:
         self.asked += 1
-        return [FeedPosition(0, 0, 0, 5, 0)]
+        return [FeedPosition(number, 0, 0, 5, 0) for number in range(self._partitions)]
 
     async def has_subscribers(self) -> bool:
         return self.is_wanted
@@ -88,3 +89,13 @@ async def test_other_replicas_see_it_within_a_second(feed: FakeFeed) -> None:
     feed.is_wanted = True
     clock.advance(1.0)
     assert await feeder.step()
+
+
+async def test_partitions_that_always_have_something_do_not_starve_the_others() -> None:
+    feed = FakeFeed(partitions=40)
+    feed.is_wanted = True
+    feeder = Feeder(FeedSources(FakeLog(feed), None), feed, FakeClock(), owner="one", lifetime_us=1)  # type: ignore[arg-type]
+    for _ in range(5):
+        assert await feeder.step()
+    served = [step.position.partition_id for step in feed.passed_over]
+    assert served == [*range(40), *range(40)]
