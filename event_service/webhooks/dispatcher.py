@@ -94,9 +94,20 @@ class Dispatcher:
         margin_us = int(self._limits.margin_seconds * 1_000_000)
         request = LeaseRequest(list(most), secrets.token_hex(8), now_us, margin_us, most)
         batches = await self._queue.lease(request)
+        late: list[LeasedDelivery] = []
         for batch in batches:
+            # The database took so long, or the machine was stopped, that the request could outlast its lease and meet
+            # the next replica's. A quarter of the margin is left to what the clocks differ.
+            least_us = batch.webhook.limits.timeout_ms * 1000 + margin_us // 4
+            begins_us = to_microseconds(self._clock.now())
             for lease in batch.deliveries:
-                self._send(batch.webhook, lease)
+                if lease.leased_until_us - begins_us < least_us:
+                    late.append(lease)
+                else:
+                    self._send(batch.webhook, lease)
+        if late:
+            _log.warning("deliveries were leased too slowly to send them, and are given back", deliveries=len(late))
+            await self._queue.release(late, to_microseconds(self._clock.now()))
         return bool(batches)
 
     async def settle_step(self) -> int:

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from common.clock import to_microseconds
 from common.errors import UnavailableError
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.dispatcher import Dispatcher, DispatchLimits
 from event_service.webhooks.domain import HttpResult, Verdict
+from event_service.webhooks.ports import LeasedBatch, LeaseRequest
 from event_service.webhooks.schedule import RetrySchedule
 from tests.support.clock import FakeClock
 from tests.unit.event_service_webhooks.fakes import SEALER, FakePoster, FakeQueue, lease, webhook
@@ -40,6 +44,28 @@ async def test_what_is_due_is_sent_and_settled() -> None:
     }
     assert not await made.lease_step()
     assert await made.settle_step() == 0
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(22, 1), (23, 0)])
+async def test_a_lease_that_was_long_in_coming_is_given_back_unsent(seconds: float, sent: int) -> None:
+    """Its request could be under way when another replica's begins."""
+    clock, poster = FakeClock(), FakePoster()
+
+    class SlowQueue(FakeQueue):
+        async def lease(self, request: LeaseRequest) -> Sequence[LeasedBatch]:
+            batches = await super().lease(request)
+            clock.advance(seconds)
+            return batches
+
+    queue = SlowQueue()
+    until_us = to_microseconds(clock.now()) + (15 + 30) * 1_000_000
+    queue.put(webhook(), replace(lease(1), leased_until_us=until_us))
+    made = Dispatcher(queue, Courier(poster, SEALER, SCHEDULE, clock), clock, DispatchLimits(margin_seconds=30.0))
+    assert await made.lease_step()
+    await made.sent()
+    assert len(poster.requests) == sent
+    assert [each.delivery_id for each in queue.released] == [1] * (1 - sent)
+    assert made.in_flight == 0
 
 
 async def test_an_endpoint_that_hangs_delays_no_other() -> None:
