@@ -207,22 +207,23 @@ async def _lock_settled(
     connection: AsyncConnection, settlements: Sequence[Settlement]
 ) -> tuple[list[Settlement], set[Lane]]:
     """Those whose lease still stands, in the order given, and the lanes that one of them leaves."""
-    by_id = {each.lease.delivery_id: each for each in settlements}
+    # By token too: what was kept while the database was away may stand beside a later attempt for the same delivery.
+    by_lease = {(each.lease.delivery_id, each.lease.lease_token): each for each in settlements}
     query = (
         select(_d.delivery_id, _d.webhook_id, _d.call_key, _d.lease_token)
-        .where(_d.delivery_id.in_(sorted(by_id)), _d.state == LEASED)
+        .where(_d.delivery_id.in_(sorted({delivery_id for delivery_id, _ in by_lease})), _d.state == LEASED)
         .order_by(_d.delivery_id)
         .with_for_update()
     )
-    standing: set[int] = set()
+    standing: set[tuple[int, str]] = set()
     left: set[Lane] = set()
     for row in await connection.execute(query):
-        settlement = by_id[row.delivery_id]
-        if row.lease_token == settlement.lease.lease_token:
-            standing.add(row.delivery_id)
+        settlement = by_lease.get((row.delivery_id, row.lease_token))
+        if settlement is not None:
+            standing.add((row.delivery_id, row.lease_token))
             if settlement.verdict is not Verdict.RETRY:
                 left.add((row.webhook_id, row.call_key))
-    return [each for each in settlements if each.lease.delivery_id in standing], left
+    return [each for each in settlements if (each.lease.delivery_id, each.lease.lease_token) in standing], left
 
 
 def _settled_row(settlement: Settlement, now_us: int) -> dict[str, Any]:

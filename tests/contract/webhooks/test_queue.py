@@ -94,6 +94,19 @@ async def test_a_lease_that_ran_out_goes_to_somebody_else_and_then_counts_only_t
     assert [lease.message_id for lease in await stores.lease("wh_1")] == ["evt_s1_1"]
 
 
+async def test_of_two_attempts_that_are_settled_together_the_one_whose_lease_stands_counts(stores: Stores) -> None:
+    """As after the database was away for longer than a lease: the first attempt was kept, and another one was made."""
+    await stores.add_webhook()
+    await stores.enqueue(*of_one_call("wh_1", "s1", 2))
+    (first,) = await stores.lease("wh_1", token="t1")
+    stores.clock.advance(60)
+    (second,) = await stores.lease("wh_1", token="t2")
+    both = [settlement(first, Verdict.RETRY, retry_at_us=1), settlement(second, Verdict.DELIVERED)]
+    assert await stores.queue.settle(both, stores.now_us) == 1
+    assert len(await stores.desk.attempts("wh_1", "", 1 << 60, 10)) == 1
+    assert [lease.message_id for lease in await stores.lease("wh_1")] == ["evt_s1_1"]
+
+
 async def test_what_is_given_back_is_due_at_once_and_was_no_attempt(stores: Stores) -> None:
     await stores.add_webhook()
     await stores.enqueue(*of_one_call("wh_1", "s1", 1))
