@@ -73,8 +73,10 @@ class EndpointHealth:
         return replace(self, rate_us=max(self.rate_us, now_us) + requests * interval_us)
 
     def succeeded(self, now_us: int) -> "EndpointHealth":
-        """After a request succeeded."""
-        return replace(self, consecutive_failures=0, trips=0, held_until_us=0, last_success_us=now_us)
+        """After a request succeeded. It closes the circuit, but what the endpoint asked for by Retry-After stands: the
+        request was made before that."""
+        held_until_us = 0 if self.trips else self.held_until_us
+        return replace(self, consecutive_failures=0, trips=0, held_until_us=held_until_us, last_success_us=now_us)
 
     def failed(
         self, error: str, retry_after_seconds: float | None, rules: CircuitRules, now_us: int

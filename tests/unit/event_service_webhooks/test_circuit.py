@@ -61,6 +61,14 @@ def test_retry_after_holds_the_endpoint_for_at_most_an_hour() -> None:
     assert failed(3).failed("busy", 1.0, RULES, 0).held_until_us == 30 * S
 
 
+def test_a_success_of_what_was_under_way_does_not_take_back_what_was_asked_for() -> None:
+    asked = EndpointHealth().failed("busy", 120.0, RULES, 0).succeeded(S)
+    assert asked.room(LIMITS, 0, 120 * S - 1) == 0
+    assert asked.room(LIMITS, 0, 120 * S) == 8
+    assert asked.consecutive_failures == 0
+    assert failed(3).succeeded(S).room(LIMITS, 0, S) == 8
+
+
 def test_room_is_what_the_limit_leaves() -> None:
     assert [EndpointHealth().room(LIMITS, n, 0) for n in (0, 5, 8, 9)] == [8, 3, 0, 0]
 
