@@ -121,11 +121,7 @@ class Courier:
         started_at_us = to_microseconds(self._clock.now())
         began = self._clock.monotonic()
         try:
-            keys = [
-                self._sealer.open(webhook.webhook_id, secret.sealed)
-                for secret in webhook.secrets
-                if secret.signs_at(started_at_us)
-            ]
+            keys = self._keys(webhook, started_at_us)
         except FailedPreconditionError as error:
             _log.error("a webhook's messages can't be signed", webhook_id=webhook.webhook_id, problem=error.message)
             return _Posted(HttpResult(error=error.message), started_at_us, 0)
@@ -139,3 +135,17 @@ class Courier:
             )
         )
         return _Posted(result, started_at_us, round((self._clock.monotonic() - began) * 1000))
+
+    def _keys(self, webhook: Webhook, now_us: int) -> list[bytes]:
+        """The keys to sign with, the current one's first. A previous secret that can't be opened, as when its key was
+        lost and the secret rotated for that, keeps nothing from being signed with the current one."""
+        keys: list[bytes] = []
+        for secret in webhook.secrets:
+            if not secret.signs_at(now_us):
+                continue
+            try:
+                keys.append(self._sealer.open(webhook.webhook_id, secret.sealed))
+            except FailedPreconditionError:
+                if not keys:
+                    raise
+        return keys

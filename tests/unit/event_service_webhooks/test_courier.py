@@ -96,6 +96,14 @@ async def test_a_secret_that_cannot_be_opened_sends_nothing_unsigned(sealed: str
     assert poster.requests == []
 
 
+async def test_a_previous_secret_that_cannot_be_opened_does_not_keep_the_current_one_from_signing() -> None:
+    poster, hook = FakePoster(), webhook()
+    lost = SealedSecret("aesgcm:00000000:AAAA", 0, 1 << 60)
+    settlement = await courier(poster).deliver(replace(hook, secrets=(*hook.secrets, lost)), lease())
+    assert settlement.verdict is Verdict.DELIVERED
+    assert len(poster.requests[0].headers["webhook-signature"].split()) == 1
+
+
 async def test_a_test_is_an_attempt_without_a_delivery() -> None:
     poster = FakePoster(FAILED)
     attempt = await courier(poster).test(webhook())
