@@ -66,24 +66,27 @@ class SqlDeliveryDesk:
 
     async def replay(self, webhook_id: str, delivery_ids: Collection[int], now_us: int, expires_at_us: int) -> int:
         wanted = (_d.webhook_id == webhook_id) & (_d.state == DEAD) & _d.delivery_id.in_(sorted(set(delivery_ids)))
+        dead = (
+            select(_d.delivery_id, _d.webhook_id, _d.call_key, _d.partition_id)
+            .where(wanted)
+            # SQLite then reads these rows, and not all of the webhook's dead letters.
+            .order_by(_d.delivery_id)
+        )
 
         async def work(connection: AsyncConnection) -> int:
+            found = (await connection.execute(dead)).all()
             # Nothing is queued for these calls meanwhile, so that each keeps a single delivery under way.
-            partitions = select(_d.partition_id).where(wanted).distinct()
             cursors = (
                 select(webhook_cursors.c.partition_id)
-                .where(webhook_cursors.c.partition_id.in_(partitions))
+                .where(webhook_cursors.c.partition_id.in_({row.partition_id for row in found}))
                 .order_by(webhook_cursors.c.partition_id)
                 .with_for_update()
             )
             (await connection.execute(cursors)).all()
-            lanes = {
-                (row.webhook_id, row.call_key)
-                for row in await connection.execute(select(_d.webhook_id, _d.call_key).where(wanted).distinct())
-            }
-            busy = await lock_unfinished(connection, lanes)
-            dead = select(_d.delivery_id, _d.webhook_id, _d.call_key).where(wanted)
-            rows = (await connection.execute(dead.order_by(_d.delivery_id).with_for_update())).all()
+            busy = await lock_unfinished(connection, {(row.webhook_id, row.call_key) for row in found})
+            # Only those: what dies just now is of a call that may be under way without our lock.
+            ours = dead.where(_d.delivery_id.in_([row.delivery_id for row in found]))
+            rows = (await connection.execute(ours.with_for_update())).all()
             if not rows:
                 return 0
             revived = []

@@ -1,12 +1,12 @@
 """One delivery at a time for each webhook and call: who is next."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from typing import TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Text, column, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from event_service.webhooks.sql_rows import HEADS, PENDING, UNFINISHED, WAITING
+from event_service.webhooks.sql_rows import DEAD, DELIVERED, HEADS, PENDING, UNFINISHED, WAITING
 from event_service.webhooks.sql_schema import webhook_deliveries
 
 # A webhook's id and a call's key.
@@ -16,11 +16,10 @@ Lane = tuple[str, bytes]
 _LANES_IN_STATEMENT = 1000
 
 _d = webhook_deliveries.c
-_LANE = tuple_(_d.webhook_id, _d.call_key)
 _Item = TypeVar("_Item")
 
 
-async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) -> set[Lane]:
+async def lock_unfinished(connection: AsyncConnection, lanes: Set[Lane]) -> set[Lane]:
     """Those of the lanes that have deliveries that are not finished. Until the transaction ends, none of these lanes
     becomes empty: whoever finishes its first delivery waits, and then sees what was added behind it.
 
@@ -29,8 +28,8 @@ async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) 
     while True:
         heads: list[int] = []
         for some in _portions(sorted(lanes)):
-            query = select(_d.delivery_id).where(_in_one_of(connection, some), _d.state.in_(HEADS))
-            heads.extend((await connection.execute(query)).scalars())
+            query = select(_d.delivery_id, _d.webhook_id, _d.call_key).where(_among(some), _d.state.in_(HEADS))
+            heads.extend(row[0] for row in await connection.execute(query) if (row[1], row[2]) in lanes)
         locked: set[Lane] = set()
         # By id, as everybody locks them: over all portions, or two of us could wait for each other.
         for ids in _portions(sorted(heads)):
@@ -39,10 +38,9 @@ async def lock_unfinished(connection: AsyncConnection, lanes: Collection[Lane]) 
             locked.update((row[0], row[1]) for row in rows)
         busy: set[Lane] = set()
         for some in _portions(sorted(lanes)):
-            unfinished = select(_d.webhook_id, _d.call_key).where(
-                _in_one_of(connection, some), _d.state.in_(UNFINISHED)
-            )
-            busy.update((row[0], row[1]) for row in await connection.execute(unfinished.distinct()))
+            unfinished = select(_d.webhook_id, _d.call_key).where(_among(some), _d.state.in_(UNFINISHED)).distinct()
+            busy.update((row[0], row[1]) for row in await connection.execute(unfinished))
+        busy &= lanes
         # A first one that was finished while we waited for it has made another one the first.
         if busy <= locked:
             return busy
@@ -56,7 +54,8 @@ async def promote(connection: AsyncConnection, lanes: Collection[Lane], now_us: 
         while left and (candidates := await _next_waiting(connection, left)):
             statement = (
                 update(webhook_deliveries)
-                .where(_d.delivery_id.in_(list(candidates)), _d.state == WAITING)
+                # Said by what it is not: SQLite would read all that waits for anybody by the index of states.
+                .where(_d.delivery_id.in_(list(candidates)), _d.state.not_in((*HEADS, DELIVERED, DEAD)))
                 .values(state=PENDING, due_at_us=now_us)
                 .returning(_d.delivery_id)
             )
@@ -66,32 +65,28 @@ async def promote(connection: AsyncConnection, lanes: Collection[Lane], now_us: 
 
 
 async def _next_waiting(connection: AsyncConnection, lanes: Sequence[Lane]) -> dict[int, Lane]:
-    query = select(_d.webhook_id, _d.call_key).where(_in_one_of(connection, lanes), _d.state.in_(HEADS)).distinct()
+    query = select(_d.webhook_id, _d.call_key).where(_among(lanes), _d.state.in_(HEADS)).distinct()
     busy = {(row[0], row[1]) for row in await connection.execute(query)}
-    free = [lane for lane in lanes if lane not in busy]
+    free = {lane for lane in lanes if lane not in busy}
     if not free:
         return {}
     oldest = (
         select(_d.webhook_id, _d.call_key, func.min(_d.delivery_id))
-        .where(_in_one_of(connection, free), _d.state == WAITING)
+        .where(_among(sorted(free)), _d.state == WAITING)
         .group_by(_d.webhook_id, _d.call_key)
     )
-    return {row[2]: (row[0], row[1]) for row in await connection.execute(oldest)}
+    return {row[2]: (row[0], row[1]) for row in await connection.execute(oldest) if (row[0], row[1]) in free}
 
 
-def _in_one_of(connection: AsyncConnection, lanes: Sequence[Lane]) -> ColumnElement[bool]:
-    if connection.dialect.name == "sqlite":
-        return _LANE.in_(lanes)
-    # PostgreSQL takes a list of pairs for OR within OR: it compares each row with each of them, and some thousands are
-    # deeper than its stack. Arrays are a table.
-    ids = literal([webhook_id for webhook_id, _ in lanes], ARRAY(Text))
-    keys = literal([call_key for _, call_key in lanes], ARRAY(LargeBinary))
-    table = (
-        func.unnest(ids, keys)
-        .table_valued(column("webhook_id", Text), column("call_key", LargeBinary))
-        .render_derived(name="lanes")
+def _among(lanes: Sequence[Lane]) -> ColumnElement[bool]:
+    """These lanes, and those of their webhooks with each other's calls: to be looked through once more.
+
+    Pairs would say it exactly. But SQLite then reads all that waits for anybody instead of the index of lanes, so that
+    one endpoint's backlog would be in everybody's way, and PostgreSQL takes them for OR within OR.
+    """
+    return and_(
+        _d.webhook_id.in_(sorted({lane[0] for lane in lanes})), _d.call_key.in_(sorted({lane[1] for lane in lanes}))
     )
-    return _LANE.in_(select(table.c.webhook_id, table.c.call_key))
 
 
 def _portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -8,7 +8,7 @@ from event_service.sql_database import EventDatabase
 from event_service.webhooks.domain import WebhookState
 from event_service.webhooks.ports import PurgeBounds, PurgeCounts
 from event_service.webhooks.sql_order import promote
-from event_service.webhooks.sql_rows import DEAD, DELETED, DELIVERED, LEASED, PENDING, WAITING
+from event_service.webhooks.sql_rows import DEAD, DELETED, DELIVERED, LEASED, UNFINISHED
 from event_service.webhooks.sql_schema import webhook_attempts, webhook_deliveries, webhook_health, webhooks
 
 DISABLED_REASON = "the webhook is disabled"
@@ -31,48 +31,41 @@ class SqlPurger:
             query = select(webhooks.c.webhook_id, webhooks.c.state, webhooks.c.updated_at_us)
             return [(row[0], row[1], row[2]) for row in await connection.execute(query)]
 
-        expired = deleted = 0
+        expired = await self._give_up(_idle(now_us) & (_d.expires_at_us <= now_us), EXPIRED_REASON, now_us, limit)
+        deleted = 0
         for webhook_id, state, updated_at_us in await self._database.read(list_all):
             if state == DELETED:
                 is_settled = updated_at_us <= now_us - _DELETED_GRACE_US
                 deleted += await self._remove(webhook_id, limit, last=is_settled)
                 continue
-            expired += await self._expire(webhook_id, state, now_us, limit)
+            if state == WebhookState.DISABLED.value:
+                mine = _d.webhook_id == webhook_id
+                expired += await self._give_up(mine & _idle(now_us), DISABLED_REASON, now_us, limit)
             deleted += await self._trim(webhook_id, bounds, now_us, limit)
         return PurgeCounts(expired, deleted)
 
-    async def _expire(self, webhook_id: str, state: str, now_us: int, limit: int) -> int:
+    async def _give_up(self, which: ColumnElement[bool], reason: str, now_us: int, limit: int) -> int:
         """Dead letters of what is out of time, or has no endpoint that is to get it."""
-        # What is leased belongs to whoever sends it.
-        idle = or_(_d.state.in_((PENDING, WAITING)), and_(_d.state == LEASED, _d.due_at_us <= now_us))
-        is_disabled = state == WebhookState.DISABLED.value
-        conditions = [_d.webhook_id == webhook_id, idle]
-        if not is_disabled:
-            conditions.append(_d.expires_at_us <= now_us)
-        query = (
-            select(_d.delivery_id, _d.call_key)
-            .where(*conditions)
-            .order_by(_d.delivery_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        reason = DISABLED_REASON if is_disabled else EXPIRED_REASON
 
-        async def look(connection: AsyncConnection) -> bool:
-            return (await connection.execute(select(_d.delivery_id).where(*conditions).limit(1))).first() is not None
+        async def look(connection: AsyncConnection) -> list[int]:
+            return list((await connection.execute(select(_d.delivery_id).where(which).limit(limit))).scalars())
 
         async def work(connection: AsyncConnection) -> int:
-            rows = (await connection.execute(query)).all()
+            # They may have been leased or finished since.
+            query = select(_d.delivery_id, _d.webhook_id, _d.call_key).where(_d.delivery_id.in_(found), which)
+            rows = (await connection.execute(query.order_by(_d.delivery_id).with_for_update(skip_locked=True))).all()
             statement = (
                 update(webhook_deliveries)
                 .where(_d.delivery_id.in_([row.delivery_id for row in rows]))
                 .values(state=DEAD, due_at_us=now_us, reason=reason, lease_token="")
             )
             await connection.execute(statement)
-            await promote(connection, {(webhook_id, row.call_key) for row in rows}, now_us)
+            await promote(connection, {(row.webhook_id, row.call_key) for row in rows}, now_us)
             return len(rows)
 
-        return await self._database.write(work) if await self._database.read(look) else 0
+        # A look holds nobody up, however much waits; a transaction is for what was found.
+        found = await self._database.read(look)
+        return await self._database.write(work) if found else 0
 
     async def _trim(self, webhook_id: str, bounds: PurgeBounds, now_us: int, limit: int) -> int:
         """Remove what is finished and old, and attempts that are too many."""
@@ -108,14 +101,16 @@ class SqlPurger:
         return await self._database.write(work)
 
     async def _delete_deliveries(self, which: ColumnElement[bool], limit: int) -> int:
-        query = select(_d.delivery_id).where(which).order_by(_d.delivery_id).limit(limit)
+        query = select(_d.delivery_id).where(which).limit(limit)
 
         async def look(connection: AsyncConnection) -> list[int]:
             return list((await connection.execute(query)).scalars())
 
         async def work(connection: AsyncConnection) -> int:
-            statement = delete(webhook_deliveries).where(_d.delivery_id.in_(found), which)
-            return (await connection.execute(statement)).rowcount
+            # They may have been replayed since. In their order, or SQLite reads all that `which` says of others.
+            again = select(_d.delivery_id).where(_d.delivery_id.in_(found), which).order_by(_d.delivery_id)
+            ids = list((await connection.execute(again.with_for_update())).scalars())
+            return (await connection.execute(delete(webhook_deliveries).where(_d.delivery_id.in_(ids)))).rowcount
 
         found = await self._database.read(look)
         return await self._database.write(work) if found else 0
@@ -132,3 +127,8 @@ class SqlPurger:
 
         found = await self._database.read(look)
         return await self._database.write(work) if found else 0
+
+
+def _idle(now_us: int) -> ColumnElement[bool]:
+    """What is not finished, but for what is leased: that belongs to whoever sends it."""
+    return _d.state.in_(UNFINISHED) & or_(_d.state != LEASED, _d.due_at_us <= now_us)

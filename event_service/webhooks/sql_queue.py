@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Row, ScalarSelect, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.sql_database import EventDatabase
@@ -39,16 +39,13 @@ class SqlDeliveryQueue:
         self._rules = rules
 
     async def due(self, now_us: int) -> Sequence[str]:
-        something = exists().where(
-            _d.webhook_id == webhooks.c.webhook_id, _d.state == PENDING, _d.due_at_us <= now_us
-        ) | exists().where(_d.webhook_id == webhooks.c.webhook_id, _d.state == LEASED, _d.due_at_us <= now_us)
         query = (
             select(webhooks.c.webhook_id)
             .join(webhook_health, webhook_health.c.webhook_id == webhooks.c.webhook_id)
             .where(
                 webhooks.c.state == WebhookState.ENABLED.value,
                 webhook_health.c.held_until_us <= now_us,
-                something,
+                or_(_earliest_due(PENDING) <= now_us, _earliest_due(LEASED) <= now_us),
             )
         )
 
@@ -123,6 +120,18 @@ class SqlDeliveryQueue:
         rows = [{"at_webhook": webhook_id, **health_row(health)} for webhook_id, health in healths.items()]
         if rows:
             await connection.execute(_UPDATE_HEALTH, rows)
+
+
+def _earliest_due(state: str) -> ScalarSelect[int]:
+    """Of the webhook in the query around it. By its order, so that the index is what answers: asked only whether there
+    is one, PostgreSQL reads the whole table for it when another endpoint has a backlog."""
+    return (
+        select(_d.due_at_us)
+        .where(_d.webhook_id == webhooks.c.webhook_id, _d.state == state)
+        .order_by(_d.due_at_us)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 async def _lock_endpoints(

@@ -1,5 +1,6 @@
 """The stores that keep the webhooks' contract, over a log with events in it."""
 
+import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ TENANT, OTHER_TENANT = "100001", "100002"
 SECOND = 1_000_000
 LIFETIME_US = 3600 * SECOND
 MARGIN_US = 30 * SECOND
+_MOVERS = itertools.count()
 RULES = CircuitRules(failures=3, open_seconds=30.0, max_open_seconds=600.0)
 
 
@@ -92,7 +94,7 @@ class Stores:
 
     async def enqueue(self, *deliveries: NewDelivery) -> None:
         """Queue deliveries without a log: an event of another call moves a position for them."""
-        await self.append(event(f"mover-{self.now_us}-{id(deliveries)}", "15"))
+        await self.append(event(f"mover-{next(_MOVERS)}", "15"))
         position = (await self.feed.positions("test", self.now_us))[0]
         step = FeedStep(position, position.log_head, position.change_head, deliveries)
         taken = await self.feed.commit([step], "test", self.now_us, self.now_us + LIFETIME_US)
