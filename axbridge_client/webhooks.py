@@ -50,15 +50,20 @@ def verify(
         age_seconds = (time.time() if now_seconds is None else now_seconds) - int(timestamp)
     except KeyError as error:
         raise WebhookVerificationError(f"the header {error.args[0]} is missing") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise WebhookVerificationError("the timestamp is no number") from error
     if abs(age_seconds) > tolerance_seconds:
         raise WebhookVerificationError(
             "the message is too old" if age_seconds > 0 else "the message is from the future"
         )
-    signed = f"{message_id}.{timestamp}.".encode() + body
+    # Servers hand over a header's bytes that are no UTF-8 as halves of surrogate pairs.
+    signed = f"{message_id}.{timestamp}.".encode(errors="surrogatepass") + body
     wanted = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
-    came = [part.removeprefix("v1,").encode() for part in signatures.split(" ") if part.startswith("v1,")]
+    came = [
+        part.removeprefix("v1,").encode(errors="surrogatepass")
+        for part in signatures.split(" ")
+        if part.startswith("v1,")
+    ]
     if not any(hmac.compare_digest(each, mine) for each in came for mine in wanted):
         raise WebhookVerificationError("no signature is right")
     try:

@@ -83,3 +83,18 @@ def test_what_is_signed_and_no_message_is_refused(body: bytes) -> None:
 def test_a_secret_that_is_none_is_the_callers_mistake() -> None:
     with pytest.raises(ValueError, match="whsec_"):
         verify("whsec_!", signature_headers([KEY], "evt_1", NOW, BODY), BODY, now_seconds=NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("webhook-timestamp", "9" * 400),
+        ("webhook-timestamp", "-" + "9" * 4000),
+        ("webhook-signature", "v1,\udcff"),
+        ("webhook-id", "\udcff"),
+    ],
+)
+def test_whatever_a_stranger_sends_is_refused_by_the_one_error_that_receivers_wait_for(name: str, value: str) -> None:
+    headers = {"webhook-id": "evt_1", "webhook-timestamp": "1700000000", "webhook-signature": "v1,AAAA"} | {name: value}
+    with pytest.raises(WebhookVerificationError):
+        verify("whsec_AAAA", headers, b"{}", now_seconds=1700000000.0)
