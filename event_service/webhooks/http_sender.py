@@ -138,7 +138,8 @@ def _excerpt(body: bytes) -> str:
     text = body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
     # Shown on terminals: no control characters.
     printable = "".join(character if character.isprintable() else " " for character in text)
-    return mask_text(" ".join(printable.split())[:_EXCERPT_CHARACTERS])
+    # Masked first: of a number that is cut off more would stay than of a masked one.
+    return mask_text(" ".join(printable.split()))[:_EXCERPT_CHARACTERS]
 
 
 def _retry_after(response: ClientResponse, clock: Clock) -> float | None:

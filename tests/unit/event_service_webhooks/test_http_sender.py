@@ -126,6 +126,11 @@ async def test_everything_else_is_a_failure(status: str) -> None:
     assert result.excerpt == "sorry, 138****1111 [31m is unknown"
 
 
+async def test_a_number_at_the_excerpts_end_is_masked_before_it_is_cut_off() -> None:
+    result = await post_to(answers("500 Oops", b"x" * 249 + b" 13800001111"))
+    assert result.excerpt == "x" * 249 + " 138***"
+
+
 async def test_redirects_are_not_followed() -> None:
     async with endpoint(answers("200 OK")) as target, sender() as client:
         location = f"302 Found\r\nLocation: http://127.0.0.1:{target.port}/"
