@@ -213,6 +213,37 @@ async def test_a_name_that_resolves_differently_the_second_time(listener: Listen
     assert listener.connections == 0
 
 
+async def test_a_connection_that_is_kept_stays_where_it_was_checked(connections: Connections) -> None:
+    """The name changes while a connection is open: it is used again, and the next one is refused."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def keeps(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        while await reader.readline():
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if (await _rest(reader)) else b"")
+
+    server = await asyncio.start_server(keeps, "127.0.0.2", 0)
+    port = server.sockets[0].getsockname()[1]
+    names = FakeNames({"rebind.example": [["127.0.0.2"], ["127.0.0.1"]]})
+    async with sender(names, "127.0.0.2/32") as made:
+        for _ in range(3):
+            assert (await post(made, f"http://rebind.example:{port}/")).error == ""
+        assert names.asked == ["rebind.example"]
+        for writer in held:
+            writer.transport.abort()
+        # Until the connection is seen to be gone.
+        refused = [await post(made, f"http://rebind.example:{port}/") for _ in range(3)]
+    server.close()
+    assert refused[-1].error.startswith("address not allowed")
+    assert connections.addresses == ["127.0.0.2"]
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    """The rest of a request whose first line was read."""
+    await reader.readuntil(b"\r\n\r\n")
+    return await reader.readexactly(len(b"{}"))
+
+
 async def test_the_socket_has_the_last_word_whatever_the_resolver_says(
     listener: Listener, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
