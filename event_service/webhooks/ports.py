@@ -121,7 +121,8 @@ class WebhookStore(Protocol):
         """Store a webhook's new settings; its revision is one above that of those it replaces.
 
         With `retry_at_us`, an enabled webhook's health starts afresh, and everything that was to be tried later is due
-        then. Raises AbortedError when what is replaced is no longer what is stored, then nothing is changed.
+        then; of very much some may be made due when the settings are stored already. Raises AbortedError when what is
+        replaced is no longer what is stored, then nothing is changed.
         """
         ...
 

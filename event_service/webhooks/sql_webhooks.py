@@ -14,6 +14,8 @@ from event_service.webhooks.sql_schema import webhook_deliveries, webhook_health
 
 # The first half of an advisory lock's name; the tenant is the other.
 _CREATION_LOCK = 0x6178_7768  # "axwh"
+_RETRIED_AT_ONCE = 1000
+_d = webhook_deliveries.c
 
 
 class SqlWebhookStore:
@@ -71,10 +73,28 @@ class SqlWebhookStore:
             changed = await connection.execute(statement.values(webhook_row(webhook)))
             if changed.rowcount != 1:
                 raise AbortedError("somebody else changed the webhook at the same time")
-            if retry_at_us is not None and webhook.state is WebhookState.ENABLED:
-                await _retry_at(connection, webhook.webhook_id, retry_at_us)
+            if is_fresh_start:
+                await _forget_failures(connection, webhook.webhook_id)
 
+        is_fresh_start = retry_at_us is not None and webhook.state is WebhookState.ENABLED
         await self._database.write(work)
+        if retry_at_us is not None and is_fresh_start:
+            await self._retry_at(webhook.webhook_id, retry_at_us)
+
+    async def _retry_at(self, webhook_id: str, now_us: int) -> None:
+        """Make everything that was to be tried later due: some at a time, since nobody else writes meanwhile, and an
+        endpoint that was away for days has very much."""
+        later = (_d.webhook_id == webhook_id) & (_d.state == PENDING) & (_d.due_at_us > now_us)
+        some = select(_d.delivery_id).where(later).order_by(_d.due_at_us).limit(_RETRIED_AT_ONCE)
+
+        async def work(connection: AsyncConnection) -> int:
+            ids = list((await connection.execute(some.with_for_update(skip_locked=True))).scalars())
+            await connection.execute(update(webhook_deliveries).where(_d.delivery_id.in_(ids)).values(due_at_us=now_us))
+            return len(ids)
+
+        # Less than was asked for: nothing is left, but for what fails anew meanwhile.
+        while await self._database.write(work) == _RETRIED_AT_ONCE:
+            pass
 
     async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
         async def work(connection: AsyncConnection) -> bool:
@@ -91,13 +111,7 @@ class SqlWebhookStore:
         return await self._database.write(work)
 
 
-async def _retry_at(connection: AsyncConnection, webhook_id: str, now_us: int) -> None:
-    """Forget what held the endpoint back, and make everything that was to be tried later due."""
+async def _forget_failures(connection: AsyncConnection, webhook_id: str) -> None:
+    """Forget what held the endpoint back."""
     reset = {"consecutive_failures": 0, "trips": 0, "held_until_us": 0}
     await connection.execute(update(webhook_health).where(webhook_health.c.webhook_id == webhook_id).values(reset))
-    later = (
-        (webhook_deliveries.c.webhook_id == webhook_id)
-        & (webhook_deliveries.c.state == PENDING)
-        & (webhook_deliveries.c.due_at_us > now_us)
-    )
-    await connection.execute(update(webhook_deliveries).where(later).values(due_at_us=now_us))

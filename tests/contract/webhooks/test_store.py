@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from common.errors import AbortedError, ResourceExhaustedError
+from event_service.webhooks import sql_webhooks
 from event_service.webhooks.domain import MessageType, SealedSecret, Verdict, WebhookLimits, WebhookState
 from event_service.webhooks.ports import PurgeBounds
 from tests.contract.webhooks.conftest import OTHER_TENANT, TENANT, Stores, of_many_calls, of_one_call
@@ -101,3 +104,21 @@ async def test_a_fresh_start_forgets_the_pause_and_makes_everything_due(stores: 
     assert (await stores.desk.health("wh_1")).trips == 0
     assert await stores.queue.due(stores.now_us) == ["wh_1"]
     assert len(await stores.lease("wh_1")) == 3
+
+
+async def test_a_fresh_start_takes_some_at_a_time(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all of a long backlog was written in one transaction nobody else could write to SQLite."""
+    monkeypatch.setattr(sql_webhooks, "_RETRIED_AT_ONCE", 2)
+    touched: list[int] = []
+
+    def note(_connection: object, cursor: Any, statement: str, *_more: object) -> None:
+        if statement.startswith("UPDATE webhook_deliveries"):
+            touched.append(cursor.rowcount)
+
+    webhook = await stores.add_webhook()
+    await stores.enqueue(*of_many_calls("wh_1", 5))
+    await stores.settle(await stores.lease("wh_1"), Verdict.RETRY, retry_at_us=stores.now_us + 3600_000_000)
+    event.listen(stores.engine.sync_engine, "after_cursor_execute", note)
+    await stores.webhooks.update(replace(webhook, revision=2, url="https://b.example"), retry_at_us=stores.now_us)
+    assert touched == [2, 2, 1]
+    assert len(await stores.lease("wh_1")) == 5
