@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_reqrep import ClientResponse
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
 
 from common.clock import Clock
 from common.errors import InvalidArgumentError
@@ -28,6 +30,11 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 _MAX_BODY_BYTES = 16_384
 _BODY_TIMEOUT_SECONDS = 2.0
 _EXCERPT_CHARACTERS = 256
+# What is taken from the network at once. Parsing 256 KiB of the shortest answers there are takes half a second, in
+# which this process does nothing else.
+_RECEIVE_BUFFER_BYTES = 16_384
+# Answers with a status from 100 to 199 before the one that counts; nothing that we send calls for any.
+_MAX_INTERIM_ANSWERS = 8
 # Below what common servers keep an idle connection for (5 s), or one that is closed just then costs an attempt.
 _KEEPALIVE_SECONDS = 4.0
 
@@ -40,6 +47,31 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: bytes
     timeout_seconds: float
+
+
+class _BoundedResponse(ClientResponse):
+    """Gives up on an endpoint that sends interim answers and never the one that counts."""
+
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Read the head of the answer. Raises ClientResponseError."""
+        protocol = connection.protocol
+        if protocol is None:
+            return await super().start(connection)
+        unbounded, answers = protocol.read, 0
+
+        async def read() -> Any:
+            nonlocal answers
+            answers += 1
+            if answers > _MAX_INTERIM_ANSWERS + 1:
+                raise HttpProcessingError(code=400, message="too many interim answers")
+            return await unbounded()
+
+        protocol.read = read  # type: ignore[method-assign]
+        try:
+            return await super().start(connection)
+        finally:
+            # The connection may be used again.
+            del protocol.read
 
 
 class HttpSender:
@@ -68,6 +100,7 @@ class HttpSender:
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            response_class=_BoundedResponse,
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         )
 
@@ -102,7 +135,9 @@ class HttpSender:
         refusal = self._urls.addresses.refusal(str(address[0]))
         if refusal is not None:
             raise AddressRefusedError(refusal)
-        return socket.socket(family=family, type=kind, proto=protocol)
+        opened = socket.socket(family=family, type=kind, proto=protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        return opened
 
     async def _result(self, response: ClientResponse) -> HttpResult:
         """The status says whether it was delivered; trouble with the body that follows does not change it."""

@@ -183,6 +183,25 @@ async def test_an_endpoint_that_answers_byte_by_byte_does_not_either() -> None:
     assert (await post_to(drips, timeout_seconds=0.3)).error == "no answer in time"
 
 
+async def test_interim_answers_without_end_are_no_answer() -> None:
+    """Read until the time limit, they kept the process from doing anything else."""
+
+    async def floods(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 100 C\r\n\r\n" * 100)
+            await writer.drain()
+
+    assert (await post_to(floods)).error == "the answer is not valid HTTP"
+
+
+async def test_interim_answers_before_the_one_that_counts_are_passed_over() -> None:
+    interim = "102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK"
+    async with endpoint(answers(interim)) as made, sender() as client:
+        for _ in range(20):
+            assert not (await client.post(HttpRequest(f"http://hook.example:{made.port}/", {}, b"{}", 5.0))).error
+    assert made.connections == 1
+
+
 async def test_the_status_counts_when_the_body_never_ends() -> None:
     async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
