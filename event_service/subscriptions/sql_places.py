@@ -1,6 +1,6 @@
 """What a start position means, partition by partition, in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -89,25 +89,40 @@ async def _first_stored(connection: AsyncConnection, number: int, head: Place, f
 
 
 async def _last_change_before(connection: AsyncConnection, number: int, head: Place, log_offset: int) -> int:
-    columns = call_changes.c
-    next_change = await connection.scalar(
-        select(columns.change_offset)
-        .where(columns.partition_id == number, columns.log_offset >= log_offset)
-        .order_by(columns.change_offset)
-        .limit(1)
-    )
-    return head.change_offset if next_change is None else next_change - 1
+    return await _before_first_change(connection, number, head, lambda _, at: at >= log_offset)
 
 
 async def _at_position(connection: AsyncConnection, number: int, head: Place, position: int) -> Place:
     """The place with this position: the last change that it is behind or at decides."""
-    columns = call_changes.c
-    mine = columns.partition_id == number
-    next_change = await connection.scalar(
-        select(columns.change_offset)
-        .where(mine, columns.change_offset + columns.log_offset > position)
-        .order_by(columns.change_offset)
-        .limit(1)
-    )
-    change = head.change_offset if next_change is None else next_change - 1
+    change = await _before_first_change(connection, number, head, lambda offset, at: offset + at > position)
     return Place(max(position - change, 0), min(change, position))
+
+
+async def _before_first_change(
+    connection: AsyncConnection, number: int, head: Place, is_behind: Callable[[int, int], bool]
+) -> int:
+    """The offset before the first change that is kept and for which `is_behind(change_offset, log_offset)` holds, as it
+    does for all that follow it. By bisection, since a log can have many millions of them.
+
+    Where changes were dropped before that one they count as before it too: whoever reads from there may get something
+    again, and misses nothing.
+    """
+    columns = call_changes.c
+    low, high, before = 1, head.change_offset + 1, head.change_offset
+    while low < high:
+        middle = (low + high) // 2
+        row = (
+            await connection.execute(
+                select(columns.change_offset, columns.log_offset)
+                .where(columns.partition_id == number, columns.change_offset >= middle)
+                .order_by(columns.change_offset)
+                .limit(1)
+            )
+        ).first()
+        if row is None or row[0] > head.change_offset:
+            high = middle
+        elif is_behind(row[0], row[1]):
+            high, before = middle, row[0] - 1
+        else:
+            low = row[0] + 1
+    return before

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import to_microseconds
 from common.sql import open_engine
@@ -118,13 +119,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 
 @pytest.fixture(params=("sqlite", "postgres"))
-async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'events.db'}"
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
         url = await server.create_database()
-    clock = FakeClock()
     engine = open_engine(url, pool_timeout_seconds=10)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def stores(engine: AsyncEngine) -> AsyncIterator[Stores]:
+    clock = FakeClock()
     database = EventDatabase(engine)
     try:
         await migrate(engine)
@@ -138,4 +145,3 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         )
     finally:
         await database.drain()
-        await engine.dispose()

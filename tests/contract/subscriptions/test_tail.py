@@ -1,12 +1,20 @@
 """What is read of the log: complete, in order, filtered, with positions that mean the same each time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.errors import AlreadyExistsError, InvalidArgumentError, ResourceExhaustedError
+from common.sql import begin_write
+from event_service.domain import call_key
+from event_service.ports import LoggedEvent
+from event_service.sql_schema import call_changes, calls, events, partition_heads
 from event_service.subscriptions.domain import (
+    Delivery,
     Place,
     StartKind,
     StartPosition,
@@ -15,6 +23,7 @@ from event_service.subscriptions.domain import (
     SubscriptionFilter,
 )
 from event_service.subscriptions.ports import TailRequest
+from event_service.subscriptions.sql_places import places_of
 from tests.contract.subscriptions.conftest import EARLIEST, SECOND, Stores
 from tests.unit.event_service.builders import (
     A_NORMAL,
@@ -117,6 +126,91 @@ async def test_a_seek_to_a_position_goes_on_just_behind_it(stores: Stores) -> No
             assert again == deliveries[index + 1 :]
         assert head.position == (deliveries[-1].place.position if deliveries else 0)
     assert subscription.name == "s"
+
+
+async def test_a_seek_among_records_that_were_dropped_leaves_out_nothing_that_is_kept(
+    stores: Stores, engine: AsyncEngine
+) -> None:
+    await stores.subscribe(which=BOTH)
+    for number in range(12):
+        await a_call(stores, f"s{number}")
+    heads = await stores.tail.heads()
+    partition = max(heads, key=lambda number: heads[number].change_offset)
+    request = TailRequest(TENANT, BOTH, partition, Place(), heads[partition], 100)
+    before = (await stores.tail.read(request)).deliveries
+    # All of the second call of the partition, and of the third: what is left has gaps.
+    dropped = [each.event.session_id for each in _events(before) if each.event.code == "22"][1:3]
+    async with begin_write(engine) as connection:
+        for session_id in dropped:
+            for table in (events, call_changes, calls):
+                await connection.execute(delete(table).where(table.c.call_key == call_key(TENANT, session_id)))
+    kept = [each for each in before if _session_of(each) not in dropped]
+    for delivery in before:
+        to = StartPosition(StartKind.POSITIONS, positions=((partition, delivery.place.position),))
+        assert await stores.subscriptions.seek(TENANT, "s", to, stores.now_us)
+        place = (await stores.places())[partition]
+        found = [_name(each) for each in (await stores.tail.read(replace(request, after=place))).deliveries]
+        wanted = [_name(each) for each in kept if each.place.position > delivery.place.position]
+        # Something of before may come again.
+        assert found[len(found) - len(wanted) :] == wanted
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        StartPosition(StartKind.POSITIONS, positions=((0, 590_000),)),
+        StartPosition(StartKind.RECEIVED_FROM, received_from_us=START_US),
+    ],
+)
+async def test_a_place_in_a_long_log_is_found_without_reading_all_of_it(
+    start: StartPosition, stores: Stores, engine: AsyncEngine
+) -> None:
+    if engine.dialect.name != "sqlite":
+        # The same statements: their work is counted where it can be.
+        return
+    await stores.append(event("15", 1))
+    (partition,) = [number for number, head in (await stores.tail.heads()).items() if head.log_offset]
+    async with begin_write(engine) as connection:
+        numbers = "WITH RECURSIVE n(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM n WHERE g < 100000) "
+        columns = "(partition_id, change_offset, log_offset, call_key, revision, stored_day)"
+        rows = f"SELECT {partition}, g, g * 5, randomblob(16), 1, 1 FROM n"
+        await connection.execute(text(f"INSERT INTO call_changes {columns} {numbers} {rows}"))
+        await connection.execute(update(events).values(log_offset=500_000))
+        await connection.execute(
+            update(partition_heads)
+            .where(partition_heads.c.partition_id == partition)
+            .values(last_offset=500_000, last_change=100_000)
+        )
+    if start.kind is StartKind.POSITIONS:
+        start = replace(start, positions=((partition, 590_000),))
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1000
+
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.set_progress_handler(count, 1000)
+        place = (await places_of(connection, start))[partition]
+        await driver.set_progress_handler(None, 0)
+    assert place == (Place(491_667, 98_333) if start.positions else Place(499_999, 99_999))
+    assert steps < 20_000
+
+
+def _session_of(delivery: Delivery) -> str:
+    content = delivery.content
+    return content.event.session_id if isinstance(content, LoggedEvent) else content.call.session_id
+
+
+def _name(delivery: Delivery) -> tuple[str, str]:
+    content = delivery.content
+    return (_session_of(delivery), content.event.code if isinstance(content, LoggedEvent) else "record")
+
+
+def _events(deliveries: Sequence[Delivery]) -> list[LoggedEvent]:
+    return [each.content for each in deliveries if isinstance(each.content, LoggedEvent)]
 
 
 @pytest.mark.parametrize("positions", [((99, 0),), ((0, 10_000),), ((0, -1),)])
