@@ -1,6 +1,7 @@
 """One consumer's stream: its leases, what it is sent, what it acknowledges, and when it is cut."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -95,6 +96,9 @@ class Consumer:
         self._lease_until = 0.0
         self._assigned_changed = True
         self._began = sources.clock.monotonic()
+        # When the consumer last heard anything, and the partition that was read last.
+        self._sent_at = self._began
+        self._last_read = -1
         self._ending_since: float | None = None
         self._is_stopping = False
         self._wake = asyncio.Event()
@@ -157,7 +161,7 @@ class Consumer:
     async def deliver_step(self, send: Send) -> bool:
         """Send what there is, a piece of each partition. Whether anything was read."""
         moved = False
-        for number in self._flight.partitions:
+        for number in self._next_partitions():
             now = self._sources.clock.monotonic()
             limit = min(self._flight.room, READ_LIMIT)
             if limit == 0:
@@ -178,14 +182,20 @@ class Consumer:
                 # Lost while it was read.
                 continue
             moved = True
+            self._last_read = number
             places = [delivery.place for delivery in batch.deliveries]
             self._flight.send(number, places, batch.to, self._sources.clock.monotonic())
             if batch.deliveries:
                 began = self._sources.traces.now()
-                await send(Outgoing(batch.deliveries, self._assigned()))
+                await self._send(send, Outgoing(batch.deliveries, self._assigned()))
                 self._sources.traces.sent(which, batch.deliveries, began)
                 self._sources.stats.sent(batch.deliveries, live=number in self._caught_up)
         return moved
+
+    async def show_life(self, send: Send) -> None:
+        """Tell the consumer that it is not forgotten, when it did not hear anything for long."""
+        if self._quiet_seconds() >= self._rules.heartbeat_seconds:
+            await self._send(send, Outgoing())
 
     def acknowledge(self, positions: Mapping[int, int]) -> None:
         """Note what the consumer has dealt with."""
@@ -230,6 +240,20 @@ class Consumer:
             return True
         return self._flight.is_idle(partition_id) or now - since > SETTLE_SECONDS
 
+    def _next_partitions(self) -> Sequence[int]:
+        """The partitions, beginning behind the one that was read last: where the consumer leaves little room, none of
+        them waits until those before it are read to their end."""
+        partitions = self._flight.partitions
+        first = bisect_right(partitions, self._last_read)
+        return [*partitions[first:], *partitions[:first]]
+
+    async def _send(self, send: Send, outgoing: Outgoing) -> None:
+        await send(outgoing)
+        self._sent_at = self._sources.clock.monotonic()
+
+    def _quiet_seconds(self) -> float:
+        return self._sources.clock.monotonic() - self._sent_at
+
     def _assigned(self) -> Sequence[int] | None:
         """The partitions, when the consumer does not know them yet."""
         if not self._assigned_changed:
@@ -254,14 +278,17 @@ class Consumer:
                 moved = await self.deliver_step(send)
             except UnavailableError as error:
                 _log.warning("nothing read for a subscription", problem=error.message)
+                await self.show_life(send)
                 await asyncio.sleep(self._rules.renew_seconds)
                 continue
+            # Also while there is much to read and nothing of it is wanted, and when it is woken often and for nothing.
+            await self.show_life(send)
             if moved:
                 continue
             if self._assigned_changed:
-                await send(Outgoing(assigned=self._assigned()))
-            if not await _happens(self._wake, self._rules.heartbeat_seconds):
-                await send(Outgoing())
+                await self._send(send, Outgoing(assigned=self._assigned()))
+            if not await _happens(self._wake, self._rules.heartbeat_seconds - self._quiet_seconds()):
+                await self._send(send, Outgoing())
 
     async def _keep_acknowledged(self) -> None:
         while True:

@@ -212,3 +212,42 @@ async def test_a_consumer_that_reads_nothing_can_still_be_ended(bench: Bench) ->
     with pytest.raises(ResourceExhaustedError):
         await running
     assert bench.leases.left
+
+
+async def test_a_consumer_with_little_room_gets_something_of_each_partition(bench: Bench) -> None:
+    bench.hold(0, 1, 2)
+    bench.tail.lengths = {0: 100, 1: 100, 2: 100}
+    await bench.consumer.renew()
+    seen = [partition for partition, _ in await bench.deliver()]
+    for _ in range(5):
+        bench.consumer.acknowledge({0: 100, 1: 100, 2: 100})
+        seen += [partition for partition, _ in await bench.deliver()]
+    assert [seen.count(partition) for partition in (0, 1, 2)] == [20, 20, 20]
+
+
+async def test_a_consumer_hears_something_in_time_also_when_nothing_is_for_it(bench: Bench) -> None:
+    bench.hold(0)
+    await bench.consumer.renew()
+    heard = asyncio.Queue[Outgoing]()
+    running = asyncio.create_task(bench.consumer.run(Requests().__aiter__(), heard.put))
+    async with asyncio.timeout(5):
+        assert (await heard.get()).assigned == [0]
+        # Each renewal and each commit of anybody's wakes it, more often than it would show a sign of life.
+        for _ in range(3):
+            bench.clock.advance(1.2)
+            await bench.consumer.renew()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert heard.get_nowait() == Outgoing()
+        # Likewise while it reads what others' events there are.
+        bench.tail.wanted = False
+        for length in range(100, 400, 100):
+            bench.clock.advance(1.2)
+            bench.tail.lengths = {0: length}
+            await bench.consumer.renew()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert heard.get_nowait() == Outgoing()
+        assert heard.empty()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
