@@ -89,7 +89,7 @@ class AxbridgeClient:
         self._tls = tls
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
-        self._open: set[Deliveries] = set()
+        self._connected: set[Deliveries] = set()
 
     async def __aenter__(self) -> Self:
         options: list[tuple[str, str | int]] = [
@@ -117,7 +117,7 @@ class AxbridgeClient:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        for deliveries in tuple(self._open):
+        for deliveries in tuple(self._connected):
             await deliveries.close()
         if self._channel is not None:
             await self._channel.close()
@@ -191,14 +191,13 @@ class AxbridgeClient:
         start = pb.SubscribeStart(
             tenant_id=tenant_id, name=name, consumer=consumer, max_unacknowledged=max_unacknowledged
         )
-        deliveries = Deliveries(
+        return Deliveries(
             lambda requests: self._stub.Subscribe(requests, metadata=self._metadata),
             start,
             auto_ack=auto_ack,
             patience=patience or Patience(),
+            connected=self._connected,
         )
-        self._open.add(deliveries)
-        return deliveries
 
     async def _call(self, method: str, request: Any) -> Any:
         call: Awaitable[Any] = getattr(self._stub, method)(

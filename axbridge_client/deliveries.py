@@ -1,6 +1,7 @@
 """The stream of a subscription as an asynchronous iterator."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -14,9 +15,10 @@ from axbridge.events.v1 import call_service_pb2 as call_service
 from axbridge.events.v1 import subscription_service_pb2 as pb
 
 from axbridge_client.reconnecting import Backoff, Patience, is_passing
-from common.errors import AxbridgeError, UnavailableError
+from common.errors import AxbridgeError, FailedPreconditionError, UnavailableError
 from common.grpc_errors import from_rpc_error
 
+_log = logging.getLogger("axbridge_client")
 Open = Callable[[AsyncIterator[pb.SubscribeRequest]], Any]
 
 
@@ -40,10 +42,19 @@ class Deliveries:
     """The deliveries of a subscription, for ever: an asynchronous iterator, and a context to leave it early.
 
     The stream is opened when the first delivery is asked for, and again after every cut. Raises NotFoundError,
-    PermissionDeniedError and other AxbridgeErrors that connecting again can't help.
+    PermissionDeniedError and other AxbridgeErrors that connecting again can't help. Once it is closed, also from
+    another task, the iteration ends. `connected` is where it stands while it has a connection.
     """
 
-    def __init__(self, open_stream: Open, start: pb.SubscribeStart, *, auto_ack: bool, patience: Patience) -> None:
+    def __init__(
+        self,
+        open_stream: Open,
+        start: pb.SubscribeStart,
+        *,
+        auto_ack: bool,
+        patience: Patience,
+        connected: set["Deliveries"] | None = None,
+    ) -> None:
         self._open = open_stream
         self._start = start
         self._auto_ack = auto_ack
@@ -54,6 +65,8 @@ class Deliveries:
         self._last: Delivery | None = None
         self._partitions: Sequence[int] = ()
         self._connected = 0
+        self._all_connected: set[Deliveries] = set() if connected is None else connected
+        self._is_closed = False
 
     @property
     def partitions(self) -> Sequence[int]:
@@ -72,7 +85,12 @@ class Deliveries:
         if self._auto_ack and self._last is not None:
             await self._last.ack()
         self._last = None
+        if self._connection is not None and self._connection.is_over:
+            # Nobody could acknowledge these any more: they come again, maybe to another consumer.
+            self._waiting.clear()
         while not self._waiting:
+            if self._is_closed:
+                raise StopAsyncIteration
             await self._receive()
         assert self._connection is not None, "what waits came over a connection"
         message = self._waiting.popleft()
@@ -94,28 +112,39 @@ class Deliveries:
 
     async def close(self) -> None:
         """Leave, after acknowledgements that were made are on their way. What was not acknowledged comes again."""
-        if self._connection is not None:
-            await self._connection.finish()
-            self._connection = None
+        self._is_closed = True
+        self._waiting.clear()
+        connection = self._connection
+        if connection is not None:
+            await connection.finish()
+            self._lose()
 
     async def _receive(self) -> None:
         """Take the next message of the stream in; on a cut wait, and let the next call connect again."""
+        connection = self._connection
         try:
-            if self._connection is None:
-                self._connection = _Connection(self._open, self._start)
-            response = await self._connection.receive(self._patience.silence_seconds)
+            if connection is None:
+                connection = self._connection = _Connection(self._open, self._start)
+                self._all_connected.add(self)
+            response = await connection.receive(self._patience.silence_seconds)
         except AxbridgeError as error:
             self._lose()
+            if self._is_closed:
+                return
             if not is_passing(error):
                 raise
-            await asyncio.sleep(self._backoff.next_pause_seconds())
+            pause_seconds = self._backoff.next_pause_seconds()
+            _log.info("%s: %s; connecting again in %.1f s", self._start.name, error.message, pause_seconds)
+            await asyncio.sleep(pause_seconds)
             return
         except BaseException:
             self._lose()
             raise
         self._backoff.succeeded()
-        self._connected += self._connection.is_first_response
-        self._connection.is_first_response = False
+        self._connected += connection.is_first_response
+        connection.is_first_response = False
+        if self._is_closed or connection.is_over:
+            return
         if response.HasField("assigned"):
             self._partitions = tuple(response.assigned.partitions)
         self._waiting.extend(response.deliveries)
@@ -124,6 +153,7 @@ class Deliveries:
         if self._connection is not None:
             self._connection.cancel()
             self._connection = None
+        self._all_connected.discard(self)
         self._waiting.clear()
         self._partitions = ()
 
@@ -136,8 +166,14 @@ class _Connection:
         self._acknowledged: dict[int, int] = {}
         self._wake = asyncio.Event()
         self._is_closing = False
+        self._reading = asyncio.Lock()
         self._call = open_stream(self._requests())
         self.is_first_response = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has ended: what it brought can't be acknowledged any more."""
+        return bool(self._call.done())
 
     def acknowledge(self, partition: int, position: int) -> None:
         self._acknowledged[partition] = max(position, self._acknowledged.get(partition, 0))
@@ -146,7 +182,7 @@ class _Connection:
     async def receive(self, silence_seconds: float) -> pb.SubscribeResponse:
         """The next message. Raises the AxbridgeError that ended the stream."""
         try:
-            async with asyncio.timeout(silence_seconds):
+            async with asyncio.timeout(silence_seconds), self._reading:
                 response = await self._call.read()
             if response is grpc.aio.EOF:
                 # Any other end is raised as an error.
@@ -154,7 +190,16 @@ class _Connection:
         except TimeoutError as error:
             raise UnavailableError(f"no sign of life for {silence_seconds:g} s", reason="SILENT") from error
         except grpc.RpcError as error:
+            if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                # Connecting again would not help.
+                raise FailedPreconditionError("no event service at this address", reason="UNIMPLEMENTED") from error
             raise from_rpc_error(error) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self._is_closing and task is not None and not task.cancelling():
+                # Not this task was cancelled, but the stream, by whoever closes it.
+                raise UnavailableError("closed", reason="CLOSED") from error
+            raise
         message: pb.SubscribeResponse = response
         return message
 
@@ -163,7 +208,8 @@ class _Connection:
         self._is_closing = True
         self._wake.set()
         with suppress(grpc.RpcError, TimeoutError):
-            async with asyncio.timeout(1):
+            # A task that waits for a delivery reads on, to the end.
+            async with asyncio.timeout(1), self._reading:
                 while await self._call.read() is not grpc.aio.EOF:
                     pass
         self.cancel()

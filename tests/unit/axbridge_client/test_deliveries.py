@@ -11,7 +11,7 @@ from axbridge.events.v1 import subscription_service_pb2 as pb
 
 from axbridge_client import Deliveries, Patience
 from axbridge_client.reconnecting import Backoff
-from common.errors import NotFoundError
+from common.errors import FailedPreconditionError, NotFoundError
 
 QUICK = Patience(silence_seconds=0.05, first_pause_seconds=0.0, longest_pause_seconds=0.0)
 
@@ -36,6 +36,7 @@ class PlayedStream:
         self._script = list(script)
         self.sent: list[pb.SubscribeRequest] = []
         self.is_cancelled = False
+        self.is_over = False
         self.wrote = asyncio.Event()
         self._task = asyncio.create_task(self._take(requests))
 
@@ -50,6 +51,9 @@ class PlayedStream:
 
     def cancel(self) -> None:
         self.is_cancelled = True
+
+    def done(self) -> bool:
+        return self.is_over or self.is_cancelled
 
     async def _take(self, requests: AsyncIterator[pb.SubscribeRequest]) -> None:
         async for request in requests:
@@ -136,6 +140,45 @@ async def test_a_stream_without_a_sign_of_life_is_left() -> None:
 async def test_an_error_that_would_come_again_is_raised() -> None:
     with pytest.raises(NotFoundError):
         await anext(Played((failure(grpc.StatusCode.NOT_FOUND),)).deliveries())
+
+
+async def test_a_service_that_knows_no_subscriptions_is_not_asked_again() -> None:
+    with pytest.raises(FailedPreconditionError):
+        await anext(Played((failure(grpc.StatusCode.UNIMPLEMENTED),)).deliveries())
+
+
+async def test_what_came_over_a_stream_that_has_ended_is_not_given_out_any_more() -> None:
+    cut = failure(grpc.StatusCode.UNAVAILABLE)
+    played = Played((response(1, 2, 3), response(4, 5), cut), (response(2, 3),))
+    deliveries = played.deliveries()
+    assert (await anext(deliveries)).position == 1
+    # Dealing with it took so long that the stream ended meanwhile. 4 must not come before 2 either.
+    played.streams[0].is_over = True
+    assert (await anext(deliveries)).position == 2
+    assert deliveries.connections == 2
+    await deliveries.close()
+
+
+async def test_closing_ends_an_iteration_in_another_task_and_the_stream_stays_closed() -> None:
+    played = Played((response(1), grpc.aio.EOF, grpc.aio.EOF))
+    deliveries = played.deliveries()
+    assert (await anext(deliveries)).position == 1
+    await deliveries.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(deliveries)
+    assert len(played.streams) == 1
+
+
+async def test_only_those_that_have_a_connection_are_remembered() -> None:
+    connected: set[Deliveries] = set()
+    played = Played((response(1), failure(grpc.StatusCode.NOT_FOUND)))
+    start = pb.SubscribeStart(tenant_id="100001", name="s")
+    deliveries = Deliveries(played.open, start, auto_ack=True, patience=QUICK, connected=connected)
+    await anext(deliveries)
+    assert connected == {deliveries}
+    with pytest.raises(NotFoundError):
+        await anext(deliveries)
+    assert connected == set()
 
 
 def test_pauses_double_up_to_the_longest_and_begin_anew_after_a_success() -> None:
