@@ -4,9 +4,10 @@ A call is dropped as a whole, with its events, decisions, record and changes: a 
 then always made from all of its call. What a webhook or a subscription has not got yet stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Table, and_, delete, func, or_, select
+from sqlalchemy import FromClause, Table, and_, delete, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.sql import begin_write
@@ -16,18 +17,20 @@ from event_service.sql_errors import translated_errors
 from event_service.sql_heads import lock_heads, write_heads
 from event_service.sql_schema import call_changes, calls, decisions, events
 
+_EVERYBODY = None
 _FINISHED = tuple(state.value for state in CallState if state.is_finished)
 
 
 class SqlRetention:
     """Drops calls over SQLite or PostgreSQL.
 
-    `cursor_tables` hold, by `partition_id`, the `log_offset` and `change_offset` up to which a reader has everything.
+    `cursors` hold, by `partition_id`, the `log_offset` and `change_offset` up to which a reader has everything. Those
+    that also have a `tenant_id` are of readers of one tenant, and keep nothing of the others.
     """
 
-    def __init__(self, engine: AsyncEngine, cursor_tables: Sequence[Table]) -> None:
+    def __init__(self, engine: AsyncEngine, cursors: Sequence[FromClause]) -> None:
         self._engine = engine
-        self._cursor_tables = cursor_tables
+        self._cursors = cursors
 
     async def drop_page(self, before_us: int, after: RetentionPosition | None, limit: int) -> DroppedPage:
         """Look at the next `limit` calls that are over and did not change since `before_us`, in one short transaction.
@@ -74,31 +77,42 @@ class SqlRetention:
         self, connection: AsyncConnection, before_us: int, partitions: Mapping[bytes, int]
     ) -> Sequence[bytes]:
         """Of these calls, whose partitions are locked, those that still did not change and that every reader has."""
-        read_log, read_changes = await self._read_by_all(connection)
-        unchanged = select(calls.c.call_key).where(
+        unchanged = select(calls.c.call_key, calls.c.tenant_id).where(
             calls.c.call_key.in_(list(partitions)), calls.c.updated_at_us < before_us, calls.c.state.in_(_FINISHED)
         )
-        keys = [row[0] for row in await connection.execute(unchanged)]
+        tenants = {row[0]: str(row[1]) for row in await connection.execute(unchanged)}
+        keys = list(tenants)
+        read = await self._read_by_all(connection, set(tenants.values()))
         last_event = await _last(connection, events, "log_offset", keys)
         last_change = await _last(connection, call_changes, "change_offset", keys)
         return [
             key
             for key in keys
-            if last_event.get(key, 0) <= read_log.get(partitions[key], last_event.get(key, 0))
-            and last_change.get(key, 0) <= read_changes.get(partitions[key], last_change.get(key, 0))
+            if all(
+                last_event.get(key, 0) <= log_offset and last_change.get(key, 0) <= change_offset
+                for reader in (_EVERYBODY, tenants[key])
+                for log_offset, change_offset in read.get((reader, partitions[key]), ())
+            )
         ]
 
-    async def _read_by_all(self, connection: AsyncConnection) -> tuple[dict[int, int], dict[int, int]]:
-        read_log: dict[int, int] = {}
-        read_changes: dict[int, int] = {}
-        for table in self._cursor_tables:
-            query = select(
-                table.c.partition_id, func.min(table.c.log_offset), func.min(table.c.change_offset)
-            ).group_by(table.c.partition_id)
-            for partition, log_offset, change_offset in await connection.execute(query):
-                read_log[partition] = min(read_log.get(partition, log_offset), log_offset)
-                read_changes[partition] = min(read_changes.get(partition, change_offset), change_offset)
-        return read_log, read_changes
+    async def _read_by_all(
+        self, connection: AsyncConnection, tenants: Collection[str]
+    ) -> Mapping[tuple[str | None, int], Sequence[tuple[int, int]]]:
+        """Up to where all have everything, by tenant (None: readers of all tenants) and partition."""
+        read: dict[tuple[str | None, int], list[tuple[int, int]]] = defaultdict(list)
+        for each in self._cursors:
+            c = each.c
+            offsets = (c.partition_id, func.min(c.log_offset), func.min(c.change_offset))
+            query = select(null(), *offsets).group_by(c.partition_id)
+            if "tenant_id" in c:
+                query = (
+                    select(c.tenant_id, *offsets)
+                    .where(c.tenant_id.in_(sorted(tenants)))
+                    .group_by(c.tenant_id, c.partition_id)
+                )
+            for tenant_id, partition, log_offset, change_offset in await connection.execute(query):
+                read[tenant_id, partition].append((log_offset, change_offset))
+        return read
 
 
 async def _last(connection: AsyncConnection, table: Table, column: str, keys: Sequence[bytes]) -> dict[bytes, int]:

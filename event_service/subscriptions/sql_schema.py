@@ -1,6 +1,6 @@
 """The subscriptions' tables. Times are microseconds since 1970 UTC."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, select
 
 from event_service.sql_schema import metadata
 
@@ -38,6 +38,18 @@ subscription_cursors = Table(
     Column("generation", BigInteger, nullable=False),
     Column("leased_until_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("subscription_id", "partition_id", name="subscription_cursors_pkey"),
+)
+
+# The places with the tenants that they belong to: what retention must not drop yet.
+subscription_places = (
+    select(
+        subscriptions.c.tenant_id,
+        subscription_cursors.c.partition_id,
+        subscription_cursors.c.log_offset,
+        subscription_cursors.c.change_offset,
+    )
+    .join(subscription_cursors, subscription_cursors.c.subscription_id == subscriptions.c.subscription_id)
+    .subquery("subscription_places")
 )
 
 # The streams that are open; one that died stays until it expires.

@@ -5,9 +5,11 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 from axbridge.events.v1 import event_service_pb2, event_service_pb2_grpc
 from axbridge.events.v1 import subscription_service_pb2 as pb
@@ -261,3 +263,39 @@ async def test_a_consumer_that_reads_nothing_holds_up_nobody_and_is_cut(service:
             while True:
                 await deaf.read()  # type: ignore[attr-defined]
         assert cut.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_what_consumers_do_not_read_is_not_read_into_memory(service: Service) -> None:
+    # For each of them 60 MB are waiting, and it would be sent all of it at once.
+    consumers, calls = 5, 200
+    large = {"user_data": "x" * 60_000}
+    async with AsyncExitStack() as channels:
+        client = await channels.enter_async_context(AxbridgeClient(service.address))
+        publishing = await channels.enter_async_context(open_channel(service.address))
+        stub = event_service_pb2_grpc.EventServiceStub(publishing)
+        for number in range(consumers):
+            await client.create_subscription(TENANT, f"deaf-{number}", start=Start.earliest())
+        for number in range(calls):
+            events = [event(code, at, session_id=f"d-{number}", **large) for at, code in enumerate(CODES, 1)]
+            request = event_service_pb2.PublishBatchRequest(events=[event_to_message(each) for each in events])
+            await stub.PublishBatch(request, timeout=10)  # type: ignore[misc]
+        process = psutil.Process(service.child.pid)
+        before_bytes = process.memory_info().rss
+        streams = []
+        for number in range(consumers):
+            # A connection each, since streams of one share what it takes.
+            channel = await channels.enter_async_context(open_channel(service.address))
+            stream = SubscriptionServiceStub(channel).Subscribe()
+            start = pb.SubscribeStart(tenant_id=TENANT, name=f"deaf-{number}", max_unacknowledged=10_000)
+            await stream.write(pb.SubscribeRequest(start=start))  # type: ignore[attr-defined]
+            streams.append(stream)
+        # Each is really being sent something, and now reads no further.
+        for stream in streams:
+            while not (await stream.read()).deliveries:  # type: ignore[attr-defined]
+                pass
+        grown_bytes = 0
+        for _ in range(30):
+            await asyncio.sleep(0.05)
+            grown_bytes = max(grown_bytes, process.memory_info().rss - before_bytes)
+        # One read of one partition each, what is made of it, and what the connection takes.
+        assert grown_bytes < consumers * 20_000_000

@@ -12,9 +12,13 @@ from common.sql import begin_write, open_engine
 from event_service.migrate import migrate
 from event_service.retention import DAY_US, Retention
 from event_service.sql_calls import SqlCallReader
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import call_changes, calls, decisions, events
+from event_service.subscriptions.domain import StartPosition, Subscription, SubscriptionFilter
+from event_service.subscriptions.sql_schema import subscription_places
+from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.webhooks.sql_schema import webhook_cursors
 from tests.unit.event_service.builders import START_US, TENANT, decision, event
 
@@ -41,11 +45,13 @@ class Store:
         self.clock = MovedClock()
         self.log = SqlEventLog(engine, self.clock, partitions)
         self.reader = SqlCallReader(engine)
-        self.retention = Retention(SqlRetention(engine, [webhook_cursors]), self.clock, KEEP_DAYS)
+        self.retention = Retention(SqlRetention(engine, [webhook_cursors, subscription_places]), self.clock, KEEP_DAYS)
 
-    async def call(self, session_id: str, *codes: str) -> None:
-        named = [event(code, at, session_id=session_id) for at, code in enumerate(codes, 1)]
-        await self.log.append(named, [decision(session_id=session_id)])
+        self.subscriptions = SqlSubscriptionStore(EventDatabase(engine))
+
+    async def call(self, session_id: str, *codes: str, tenant_id: str = TENANT) -> None:
+        named = [event(code, at, session_id=session_id, tenant_id=tenant_id) for at, code in enumerate(codes, 1)]
+        await self.log.append(named, [decision(session_id=session_id, tenant_id=tenant_id)])
 
     async def counts(self) -> tuple[int, ...]:
         async with self.engine.connect() as connection:
@@ -104,6 +110,25 @@ async def test_what_a_reader_has_not_got_yet_stays_until_it_has(store: Store) ->
     assert await store.retention.drop_old() == 0
     await store.set_cursors(10_000)
     assert await store.retention.drop_old() == 2
+    assert await store.counts() == (0, 0, 0, 0)
+
+
+async def test_a_subscription_that_nobody_reads_keeps_its_own_tenants_calls_only(store: Store) -> None:
+    slow = Subscription("slow", TENANT, "slow", SubscriptionFilter(), START_US)
+    await store.subscriptions.create(slow, StartPosition(), 10)
+    for number in range(8):
+        await store.call(f"s{number}", "15", "30")
+        await store.call(f"s{number}", "15", "30", tenant_id="999")
+    store.clock.now_us += 100 * DAY_US
+    assert await store.retention.drop_old() == 8
+    assert await store.reader.get("999", "s0") is None
+    assert await store.reader.get(TENANT, "s0") is not None
+    # One that has read all of it holds up nothing, another one still does.
+    quick = Subscription("quick", TENANT, "quick", SubscriptionFilter(), START_US)
+    await store.subscriptions.create(quick, StartPosition(), 10)
+    assert await store.retention.drop_old() == 0
+    await store.subscriptions.delete(TENANT, "slow")
+    assert await store.retention.drop_old() == 8
     assert await store.counts() == (0, 0, 0, 0)
 
 
