@@ -22,6 +22,7 @@ from common.grpc_channel import KEEPALIVE_TIME_SECONDS, KEEPALIVE_TIMEOUT_SECOND
 from common.grpc_errors import from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 _Response = TypeVar("_Response")
 
 
@@ -98,7 +99,8 @@ class AxbridgeClient:
             ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # How long making a connection may take, in spite of the name: the service can be far away.
+            ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),
             ("grpc.max_reconnect_backoff_ms", 1000),
             # Replicas that were all replaced within the default of 30 s are found at once.
             ("grpc.dns_min_time_between_resolutions_ms", 1000),

@@ -167,13 +167,13 @@ class _Connection:
         self._wake = asyncio.Event()
         self._is_closing = False
         self._reading = asyncio.Lock()
-        self._call = open_stream(self._requests())
+        self._call: Any = open_stream(self._requests())
         self.is_first_response = True
 
     @property
     def is_over(self) -> bool:
         """Whether the stream has ended: what it brought can't be acknowledged any more."""
-        return bool(self._call.done())
+        return self._call is None or bool(self._call.done())
 
     def acknowledge(self, partition: int, position: int) -> None:
         self._acknowledged[partition] = max(position, self._acknowledged.get(partition, 0))
@@ -183,6 +183,8 @@ class _Connection:
         """The next message. Raises the AxbridgeError that ended the stream."""
         try:
             async with asyncio.timeout(silence_seconds), self._reading:
+                if self._call is None:
+                    raise UnavailableError("closed", reason="CLOSED")
                 response = await self._call.read()
             if response is grpc.aio.EOF:
                 # Any other end is raised as an error.
@@ -210,14 +212,17 @@ class _Connection:
         with suppress(grpc.RpcError, TimeoutError):
             # A task that waits for a delivery reads on, to the end.
             async with asyncio.timeout(1), self._reading:
-                while await self._call.read() is not grpc.aio.EOF:
+                while self._call is not None and await self._call.read() is not grpc.aio.EOF:
                     pass
         self.cancel()
 
     def cancel(self) -> None:
         self._is_closing = True
         self._wake.set()
-        self._call.cancel()
+        if self._call is not None:
+            self._call.cancel()
+        # Whoever keeps a delivery keeps this: not the stream, and its channel's connection, with it.
+        self._call = None
 
     async def _requests(self) -> AsyncIterator[pb.SubscribeRequest]:
         yield pb.SubscribeRequest(start=self._start)

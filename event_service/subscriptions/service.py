@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from common.clock import Clock, to_microseconds
@@ -66,7 +67,8 @@ class SubscriptionService:
             filter=replace(wanted.filter, numbers=_normal(wanted.filter.numbers, region)),
             created_at_us=to_microseconds(self._clock.now()),
         )
-        return await self._store.create(subscription, start, self._max_per_tenant)
+        with _fields_under("start"):
+            return await self._store.create(subscription, start, self._max_per_tenant)
 
     async def list_subscriptions(self, tenant_id: str, page_size: int, page_token: str) -> SubscriptionPage:
         """A page of a tenant's subscriptions, by name."""
@@ -89,7 +91,9 @@ class SubscriptionService:
     async def seek(self, tenant_id: str, name: str, to: StartPosition) -> None:
         """Move a subscription. Raises NotFoundError, FailedPreconditionError while it has a consumer."""
         _check_name(tenant_id, name)
-        if not await self._store.seek(tenant_id, name, to, to_microseconds(self._clock.now())):
+        with _fields_under("to"):
+            found = await self._store.seek(tenant_id, name, to, to_microseconds(self._clock.now()))
+        if not found:
             raise _not_found()
 
 
@@ -153,6 +157,16 @@ def _normal(numbers: frozenset[str], region: str) -> frozenset[str]:
         return frozenset(normalize_number(number, region or DEFAULT_REGION) for number in numbers)
     except ValueError as error:
         raise InvalidArgumentError("subscription.filter.numbers", str(error)) from error
+
+
+@contextmanager
+def _fields_under(message: str) -> Iterator[None]:
+    """The store knows a start position, and not which field of a request it is."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        problem = error.message.removeprefix(f"{error.field}: ")
+        raise InvalidArgumentError(f"{message}.{error.field}", problem) from error
 
 
 def _not_found() -> NotFoundError:
