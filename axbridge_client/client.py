@@ -98,6 +98,8 @@ class AxbridgeClient:
             ("grpc.enable_retries", 0),
             ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+            # By default a service that is frozen, whose system still answers for it, is left after a minute.
+            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
             ("grpc.initial_reconnect_backoff_ms", 100),
             # How long making a connection may take, in spite of the name: the service can be far away.
             ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),

@@ -76,6 +76,9 @@ async def running_server(
             # A client whose machine is gone is noticed, and what its streams hold is free again.
             ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+            # The one above bounds how long TCP waits. One whose process is frozen still has a system that answers for
+            # it, and is noticed by this one, which is a minute by default.
+            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             # One client can't hold everything, nor keep us waiting for its handshake.

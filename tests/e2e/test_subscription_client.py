@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from axbridge_client import AxbridgeClient, Start
-from common.errors import InvalidArgumentError
+from common.errors import FailedPreconditionError, InvalidArgumentError
 from tests.e2e.test_subscriptions import ROOT, Publisher, until
 from tests.support.processes import ChildProcess
 from tests.support.stack import Service
+from tests.support.subscriber import COMMAND
 from tests.unit.event_service.builders import TENANT
 
 PAGE = ROOT / "docs" / "subscriptions.md"
@@ -105,6 +106,38 @@ async def test_a_service_that_is_far_away_is_reached(service: Service) -> None:
     # Closed is closed, also for whoever keeps a delivery.
     async with asyncio.timeout(10):
         await asyncio.gather(*ways)
+
+
+async def test_a_consumer_that_is_frozen_is_given_up_also_when_nothing_is_sent_to_it(
+    service: Service, tmp_path: Path
+) -> None:
+    async with AxbridgeClient(service.address) as client:
+        await client.create_subscription(TENANT, "s")
+        consumer = ChildProcess(
+            [*COMMAND, service.address, TENANT, "s", str(tmp_path / "seen.jsonl")],
+            tmp_path / "consumer.log",
+            env={"PYTHONPATH": str(ROOT)},
+        )
+
+        async def is_in_use() -> bool:
+            try:
+                await client.seek_subscription(TENANT, "s", Start.now())
+            except FailedPreconditionError:
+                return True
+            return False
+
+        try:
+            async with asyncio.timeout(20):
+                while not await is_in_use():
+                    await asyncio.sleep(0.1)
+            consumer.freeze()
+            # Its streams would end by themselves after 54 s.
+            async with asyncio.timeout(40):
+                while await is_in_use():
+                    await asyncio.sleep(0.5)
+        finally:
+            consumer.thaw()
+            consumer.kill()
 
 
 async def test_a_position_that_is_not_reached_is_refused_by_its_field(service: Service) -> None:
