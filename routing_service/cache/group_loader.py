@@ -25,10 +25,15 @@ MOST_KEYS_IN_ONE_LOAD = 1024
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """How many loads run at the same time, and how long a key may take, the wait for its turn included."""
+    """How many loads run at the same time, and how long a key may take, the wait for its turn included.
+
+    Nobody joins a load under a lease that was taken `joinable_seconds` before: at most the time for which what it reads
+    is remembered.
+    """
 
     concurrent: int = 4
     timeout_seconds: float = 0.5
+    joinable_seconds: float = 5.0
 
 
 @dataclass(slots=True)
@@ -51,7 +56,9 @@ class GroupLoader(Generic[Key, Value]):
 
     A key is not loaded for a second caller where the first one's load serves both: when it has not begun yet, or when
     it began under the very lease that the second has. A load that began earlier than that may have read what a write
-    has changed since, and only a lease that still stands tells that none did.
+    has changed since, and only a lease that still stands tells that none did. Nor does it tell for ever: a writer who
+    can't reach the cache leaves it standing, and acknowledges when everything from before has run out. A load that was
+    under way when its process was frozen has run out by then, too.
 
     Loads run in tasks of their own: callers who go away fail nobody else.
     """
@@ -82,7 +89,7 @@ class GroupLoader(Generic[Key, Value]):
         groups: dict[Key, _Group[Key, Value]] = {}
         found: dict[Key, Value | ReadError] = {}
         for key, lease in wanted.items():
-            running = self._under_lease.get((key, lease.epoch)) if lease is not None else None
+            running = self._joinable(key, lease)
             if running is not None:
                 self._stats.joined_loads += 1
                 groups[key] = running
@@ -107,7 +114,7 @@ class GroupLoader(Generic[Key, Value]):
         if self._waiting or self._breaker.is_open:
             return
         for key, lease in wanted.items():
-            if (key, lease.epoch) not in self._under_lease:
+            if self._joinable(key, lease) is None:
                 self._stats.refreshes += 1
                 self._queued(key, lease)
         self._start_groups()
@@ -117,6 +124,15 @@ class GroupLoader(Generic[Key, Value]):
         self._waiting.clear()
         if self._running:
             await asyncio.wait(self._running, timeout=self._limits.timeout_seconds)
+
+    def _joinable(self, key: Key, lease: Lease | None) -> _Group[Key, Value] | None:
+        """The load under way that serves a caller with this lease as well."""
+        group = self._under_lease.get((key, lease.epoch)) if lease is not None else None
+        taken_before = group.leases[key] if group is not None else None
+        if lease is None or taken_before is None:
+            return None
+        age_us = lease.taken_at_us - taken_before.taken_at_us
+        return group if age_us < self._limits.joinable_seconds * 1_000_000 else None
 
     def _queued(self, key: Key, lease: Lease | None) -> _Group[Key, Value]:
         """The group that will read this key."""

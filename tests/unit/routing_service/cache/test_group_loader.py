@@ -89,6 +89,21 @@ async def test_a_load_that_began_before_a_write_serves_nobody_who_came_after_it(
     assert store.reads == [["a"], ["a"]]
 
 
+async def test_a_load_that_was_frozen_is_not_joined_when_its_lease_has_run_out(store: Store) -> None:
+    # A write that the cache never heard of leaves the epoch standing. It is acknowledged when everything that was read
+    # before it has run out, and so has a load that is still under way, since its process was frozen meanwhile.
+    loader = store.loader()
+    frozen = ask(loader, a=Lease(b"same", 0))
+    await begun(frozen)
+    store.version = 2
+    in_time, too_late = ask(loader, a=Lease(b"same", 4_999_999)), ask(loader, a=Lease(b"same", 5_000_000))
+    await begun(in_time, too_late)
+    store.gate.set()
+
+    assert await frozen == await in_time == {"a": "a1"}
+    assert await too_late == {"a": "a2"}
+
+
 async def test_without_a_lease_only_a_load_that_has_not_begun_is_joined(store: Store) -> None:
     loader = store.loader(concurrent=1)
     running = ask(loader, a=None)
