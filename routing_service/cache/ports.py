@@ -99,8 +99,8 @@ class CacheOutbox(Protocol):
         """Put a write down, in the transaction that it belongs to."""
         ...
 
-    async def pending(self, tenant_id: str | None, limit: int) -> Mapping[str, Collection[CacheScope]]:
-        """The scopes of the oldest writes that are committed and not settled; None: those of every tenant.
+    async def pending(self, tenant_id: str | None, limit: int | None) -> Mapping[str, Collection[CacheScope]]:
+        """The scopes of the oldest writes that are committed and not settled; None: those of every tenant, all of them.
 
         Raises UnavailableError.
         """

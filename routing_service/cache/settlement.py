@@ -1,7 +1,7 @@
 """Finishing writes: the cache is told of them, or what it holds is waited out, and then they leave the outbox."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from common.clock import Clock
@@ -57,25 +57,36 @@ class Settlement:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Return when no query that begins now is answered from before this committed write."""
-        deadline = self._clock.monotonic() + self._limits.wait_out_seconds
-        while not await self._fence.lift(scopes, write_id):
-            remaining = deadline - self._clock.monotonic()
-            if remaining <= 0:
-                self._stats.waited_out += 1
-                break
-            await sleep(min(_RETRY_SECONDS, remaining))
-        else:
-            self._stats.invalidations += 1
-        self._settled.add(write_id)
+        await self._finish({write_id: scopes}, sleep)
 
     async def finish_tenant(self, tenant_id: str) -> None:
         """Finish every write of a tenant that is committed and may not be finished. Raises UnavailableError."""
-        pending = await self._outbox.pending(tenant_id, _MOST_WRITES_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for write_id, scopes in pending.items():
-                if write_id not in self._settled:
-                    self._stats.finished_for_others += 1
-                    group.create_task(self.finish(write_id, scopes))
+        pending = await self._outbox.pending(tenant_id, None)
+        unfinished = {write_id: scopes for write_id, scopes in pending.items() if write_id not in self._settled}
+        self._stats.finished_for_others += len(unfinished)
+        await self._finish(unfinished, asyncio.sleep)
+
+    async def _finish(
+        self, writes: Mapping[str, Collection[CacheScope]], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        deadline = self._clock.monotonic() + self._limits.wait_out_seconds
+        left = dict(writes)
+        while left:
+            write_id, scopes = next(iter(left.items()))
+            lifted = await self._fence.lift(scopes, write_id)
+            if lifted:
+                self._stats.invalidations += 1
+                self._settled.add(write_id)
+                del left[write_id]
+            remaining = deadline - self._clock.monotonic()
+            if remaining <= 0:
+                # All were committed before this began.
+                self._stats.waited_out += len(left)
+                self._settled.update(left)
+                break
+            if not lifted:
+                # A cache that can't be told of one is not asked for each.
+                await sleep(min(_RETRY_SECONDS, remaining))
 
     async def tidy(self) -> None:
         """Take this process' finished writes out of the outbox. Raises UnavailableError."""

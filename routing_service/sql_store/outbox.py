@@ -32,7 +32,7 @@ class SqlCacheOutbox:
         }
         await connection.execute(sa.insert(cache_outbox).values(row))
 
-    async def pending(self, tenant_id: str | None, limit: int) -> Mapping[str, Collection[CacheScope]]:
+    async def pending(self, tenant_id: str | None, limit: int | None) -> Mapping[str, Collection[CacheScope]]:
         statement = sa.select(cache_outbox.c.write_id, cache_outbox.c.scopes)
         if tenant_id is not None:
             statement = statement.where(cache_outbox.c.tenant_id == tenant_id)

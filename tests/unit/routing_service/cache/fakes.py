@@ -76,7 +76,7 @@ class MemoryOutbox:
     ) -> None:
         self.writes[write_id] = (tenant_id, scopes)
 
-    async def pending(self, tenant_id: str | None, limit: int) -> Mapping[str, Collection[CacheScope]]:
+    async def pending(self, tenant_id: str | None, limit: int | None) -> Mapping[str, Collection[CacheScope]]:
         if not self.reachable:
             raise UnavailableError("away")
         of_tenant = {

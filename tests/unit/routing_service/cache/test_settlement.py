@@ -131,6 +131,16 @@ async def test_finishing_a_tenant_finishes_only_its_writes(bench: Bench) -> None
     assert bench.cache.calls == [("lift", "mine")], "finished once is enough"
 
 
+async def test_finishing_a_tenant_leaves_none_of_its_writes_out(bench: Bench) -> None:
+    # While the cache is away each write stays for seconds, so that there can be many of them.
+    writes = [f"w{number}" for number in range(1200)]
+    for write_id in writes:
+        bench.leave_behind(write_id)
+    await bench.settlement.finish_tenant(TENANT)
+
+    assert bench.cache.calls == [("lift", write_id) for write_id in writes]
+
+
 async def test_finishing_a_tenant_needs_the_store(bench: Bench) -> None:
     bench.outbox.reachable = False
     with pytest.raises(UnavailableError):
