@@ -177,9 +177,7 @@ async def _forget_requests(
 
 
 def _caching_limits(settings: RoutingServiceSettings) -> CachingLimits:
-    loads = LoadLimits(
-        settings.cache_concurrent_loads, settings.read_timeout_seconds, settings.cache_ttl_seconds
-    )
+    loads = LoadLimits(settings.cache_concurrent_loads, settings.read_timeout_seconds, settings.cache_ttl_seconds)
     return CachingLimits(settings.cache_ttl_seconds, settings.cache_negative_ttl_seconds, loads)
 
 

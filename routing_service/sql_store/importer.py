@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock
-from common.errors import AxbridgeError, FailedPreconditionError
+from common.errors import FailedPreconditionError
 from routing_service.binding_rules import display_numbers
 from routing_service.domain.importing import Drafts, ImportDraft, ImportOutcome
 from routing_service.domain.journal import ChangeType
@@ -39,8 +39,11 @@ _Item = TypeVar("_Item")
 _Place = tuple[str, str]
 
 
-class _NothingStoredError(AxbridgeError):
-    """Carries the outcomes out of a transaction that is given up."""
+class _NothingStoredError(FailedPreconditionError):
+    """Carries the outcomes out of a transaction that is given up.
+
+    A refusal, as the writer sees it: what is in the rows' way may be themselves, from an import whose answer was lost.
+    """
 
     def __init__(self, outcomes: Sequence[ImportOutcome]) -> None:
         super().__init__("nothing was stored")
@@ -103,7 +106,8 @@ class SqlBindingImporter:
         used = {each.terms.access_number for each in kept}
         unused = [each for each in numbers if each not in used]
         await claims.give_back_access_numbers(connection, tenant_id, unused)
-        transaction.touch_access_numbers(tenant_id, used)
+        # Where rows were refused as well: they may be the repetition of others, whose own answer was lost.
+        transaction.touch_access_numbers(tenant_id, numbers)
         for owner, given in previous_owners.items():
             transaction.touch_access_numbers(owner, given)
         for some in _sliced([*zip(kept, columns, strict=True)]):

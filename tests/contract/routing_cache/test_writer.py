@@ -1,9 +1,10 @@
 """Writes behind the fence, on both databases: what is done in which order, and what is left when it is cut short."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,12 +16,16 @@ from routing_service.cache.fenced_writer import COMMIT_SECONDS, FencedWriter
 from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.binding import Binding
+from routing_service.domain.importing import ImportDraft, ImportOutcome
 from routing_service.domain.scope import CacheScope
+from routing_service.domain.write_origin import NO_ORIGIN
 from routing_service.migrate import migrate
+from routing_service.ports import ImportChunk
 from routing_service.sql_schema import cache_outbox
 from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.candidates import SqlCandidateSource
 from routing_service.sql_store.database import Database, DatabaseLimits
+from routing_service.sql_store.importer import SqlBindingImporter
 from routing_service.sql_store.outbox import SqlCacheOutbox
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from tests.support.postgres import PostgresServer
@@ -172,15 +177,11 @@ async def test_what_is_refused_leaves_nothing_in_the_outbox_and_marks_nothing(be
     assert await pending(bench.database) == 0
 
 
-@pytest.mark.parametrize("repetition", ["bind", "unbind"])
-async def test_a_refused_repetition_is_answered_when_the_first_write_is_finished(bench: Bench, repetition: str) -> None:
-    if repetition == "unbind":
-        await bench.bind()
-        await bench.settlement.tidy()
-    # The writer dies behind its commit.
+async def die_behind_the_commit(bench: Bench, writing: Coroutine[Any, Any, Any]) -> None:
+    """Have a write committed, and its writer die before it tells the cache."""
     bench.fence.gate.clear()
     marked = bench.fence.on_mark = asyncio.Event()
-    first = asyncio.create_task(bench.bind() if repetition == "bind" else bench.unbind())
+    first = asyncio.create_task(writing)
     await marked.wait()
     async with asyncio.timeout(20):
         while await pending(bench.database) == 0:
@@ -188,6 +189,14 @@ async def test_a_refused_repetition_is_answered_when_the_first_write_is_finished
     for task in list(bench.writer._running):
         task.cancel()
     await asyncio.wait({first})
+
+
+@pytest.mark.parametrize("repetition", ["bind", "unbind"])
+async def test_a_refused_repetition_is_answered_when_the_first_write_is_finished(bench: Bench, repetition: str) -> None:
+    if repetition == "unbind":
+        await bench.bind()
+        await bench.settlement.tidy()
+    await die_behind_the_commit(bench, bench.bind() if repetition == "bind" else bench.unbind())
     bench.forget()
     bench.fence.gate.set()
     with pytest.raises((AlreadyExistsError, NotFoundError)):
@@ -195,6 +204,25 @@ async def test_a_refused_repetition_is_answered_when_the_first_write_is_finished
 
     assert ("lift", frozenset({SCOPE}), 1) in bench.fence.told
     assert bench.stats.finished_for_others == 1
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+async def test_an_import_that_refuses_its_repeated_rows_is_answered_when_the_first_one_is_finished(
+    bench: Bench, atomic: bool
+) -> None:
+    importer = SqlBindingImporter(bench.database, SystemClock(), bench.writer)
+
+    async def run(binding_id: str) -> Sequence[ImportOutcome]:
+        drafts = [ImportDraft(1, stored(axb(), binding_id))]
+        return await importer.store(TENANT, lambda _: drafts, ImportChunk(NOW, atomic, False, 0, {}), NO_ORIGIN)
+
+    await die_behind_the_commit(bench, run("b1"))
+    bench.forget()
+    bench.fence.gate.set()
+    (outcome,) = await run("b2")
+
+    assert outcome.is_refused
+    assert ("lift", frozenset({SCOPE})) in [(what, scopes) for what, scopes, _ in bench.fence.told]
 
 
 async def test_a_caller_who_goes_away_does_not_stop_the_write(bench: Bench) -> None:
