@@ -4,7 +4,9 @@ URLs: `redis://[USER@]HOST:PORT/DB`, `sentinel://HOST:PORT,HOST:PORT/SERVICE[?db
 `cluster://HOST:PORT,HOST:PORT`; with TLS `rediss://`, `sentinels://`, `clusters://`. IPv6 addresses stand in brackets.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,9 +123,8 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
     if address.mode == "cluster":
         tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": _path(address.ca_file)} if address.tls else {}
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
-        return _ClusterClient(
-            RedisCluster(startup_nodes=nodes, max_connections=connections, **(options | tls)),
-        )
+        cluster = RedisCluster(startup_nodes=nodes, max_connections=connections, **(options | tls))
+        return _InTurns(_ClusterClient(cluster), connections, timeout_seconds)
     options |= {"db": address.database}
     if address.mode == "redis":
         host, port = address.nodes[0]
@@ -138,7 +139,7 @@ def open_redis(address: RedisAddress, *, connections: int, timeout_seconds: floa
     known |= tls | {"password": address.sentinel_password}
     sentinel = _untyped(Sentinel)(address.nodes, sentinel_kwargs=known)
     pool = _untyped(SentinelConnectionPool)(address.service, sentinel, max_connections=connections, **(options | tls))
-    return _SingleClient(Redis.from_pool(pool), sentinel.sentinels)
+    return _InTurns(_SingleClient(Redis.from_pool(pool), sentinel.sentinels), connections, timeout_seconds)
 
 
 def _untyped(kind: Any) -> Any:
@@ -148,6 +149,43 @@ def _untyped(kind: Any) -> Any:
 
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+class _InTurns:
+    """A client that has connections for so many at a time, and would refuse the next one: it waits for its turn.
+
+    Only a single server has a pool that waits by itself.
+    """
+
+    def __init__(self, inner: RedisClient, connections: int, timeout_seconds: float) -> None:
+        self._inner = inner
+        self._turns = asyncio.Semaphore(connections)
+        self._timeout_seconds = timeout_seconds
+
+    async def read(self, groups: Sequence[Sequence[str]]) -> Sequence[Sequence[bytes | None]]:
+        async with self._turn():
+            return await self._inner.read(groups)
+
+    async def run(self, commands: Sequence[Command]) -> Sequence[Any]:
+        async with self._turn():
+            return await self._inner.run(commands)
+
+    async def ping(self) -> None:
+        async with self._turn():
+            await self._inner.ping()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        # Only the waiting ends here: what was sent goes on to its own end.
+        async with asyncio.timeout(self._timeout_seconds):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 class _SingleClient:

@@ -191,3 +191,14 @@ async def test_many_keys_at_once(replica: Opened, clock: FakeClock) -> None:
 
     assert await known(replica.cache, *keys) == keys[1::2]
     assert to_microseconds(clock.now()) > 0
+
+
+async def test_more_at_a_time_than_there_are_connections_wait_for_their_turn(replica: Opened) -> None:
+    keys = [CacheKey(CacheScope(TENANT, f"+86256600{number:04}"), A) for number in range(40)]
+    leases = await asyncio.gather(*(lease_of(replica.cache, key) for key in keys))
+    await asyncio.gather(*(replica.cache.fill([entry(key, lease)]) for key, lease in zip(keys, leases, strict=True)))
+    assert await asyncio.gather(*(replica.cache.mark([key.scope], "w1") for key in keys)) == [True] * 40
+    assert await asyncio.gather(*(replica.cache.lift([key.scope], "w1") for key in keys)) == [True] * 40
+
+    assert replica.stats.fills == 40
+    assert (replica.stats.unreachable, replica.stats.bypassed) == (0, 0)
