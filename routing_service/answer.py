@@ -57,23 +57,25 @@ class RouteAnswer:
     style: ResponseStyle | None = None
 
 
-def answer_of(decision: RouteDecision, query: RouteQuery, tenant: Tenant, source: DecisionSource) -> RouteAnswer:
-    """The answer that a decision about a known tenant's query becomes."""
+def answer_of(decision: RouteDecision, query: RouteQuery, tenant: Tenant, source: DecisionSource | None) -> RouteAnswer:
+    """The answer that a decision about a known tenant's query becomes; `source`: where it was read what is bound, also
+    where nothing is."""
     settings = tenant.settings
     binding = decision.binding
     if decision.result is ResultCode.SUCCESS and binding is None:
         return RouteAnswer(
             result=decision.result,
             reason=decision.reason,
+            source=source,
             members=tuple(_member(each, query, settings) for each in decision.targets),
             attributes=_attributes(settings.default_profile, settings),
             style=settings.response_style,
         )
     if decision.result is not ResultCode.SUCCESS or binding is None:
-        answer = failure_answer(decision.result, decision.reason, tenant)
+        answer = replace(failure_answer(decision.result, decision.reason, tenant), source=source)
         if binding is None:
             return answer
-        return replace(answer, binding_id=binding.binding_id, binding_revision=binding.revision, source=source)
+        return replace(answer, binding_id=binding.binding_id, binding_revision=binding.revision)
     return RouteAnswer(
         result=decision.result,
         reason=decision.reason,

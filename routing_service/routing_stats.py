@@ -27,7 +27,7 @@ class RoutingStats:
             counts[key] = counts.get(key, 0) + 1
 
     def answers(self) -> Mapping[Labels, int]:
-        """How many answers there were, by result code and where the binding came from."""
+        """How many answers there were, by result code and where it was read what is bound."""
         return {
             (getattr(result, "text", ""), getattr(source, "value", _NO_SOURCE)): count
             for (result, source), count in self._answers.items()

@@ -145,7 +145,7 @@ ATTRIBUTES: Final[dict[str, Content]] = {
     "axbridge.access_number": Content.NUMBER,
     # The `result` of an answer: `0000`.
     "axbridge.result": Content.CODE,
-    # Where the binding was read: `CACHE` or `STORE`.
+    # Where it was read what is bound: `CACHE` or `STORE`.
     "axbridge.decision_source": Content.CODE,
     # The binding that decided.
     "axbridge.binding_id": Content.IDENTIFIER,
@@ -189,7 +189,7 @@ LABELS: dict[str, str] = {
     "status": "the HTTP status of the answer: 200 (to a query, with result 1001), 400, 403, 408, 413, 415 or 503",
     "kind": "`query` or `event`",
     "peer": "`routing_service` or `event_service`",
-    "source": "where an answer's binding came from: `cache`, `store`, `none`",
+    "source": "where it was read what is bound: `cache`, `store`, `none`",
     "outcome": "what came of it, from a fixed list for each metric",
     "reason": "why, from a fixed list for each metric",
     "what": "what is cut off: `redis`, `store`",

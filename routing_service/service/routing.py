@@ -159,7 +159,8 @@ class RoutingService:
             recalled = (await self._memory.recall([wanted]))[wanted]
             context = replace(context, recollection=self._memory.latest(wanted, recalled))
         decision = resolve(query, candidates, moment, trace, context)
-        answer = answer_of(decision, query, tenant, candidates.source)
+        source = None if query.access_number == UNREADABLE else candidates.source
+        answer = answer_of(decision, query, tenant, source)
         return Explanation(answer, trace, query.calling_number, query.access_number, moment)
 
     async def _candidates_of(self, query: RouteQuery, past: datetime | None) -> Candidates:
@@ -244,7 +245,7 @@ class RoutingService:
         query = batch.queries[place]
         assert query is not None, "the queries of known tenants are read"
         if query.access_number == UNREADABLE:
-            return answer_of(resolve(query, NOTHING_KNOWN, now), query, tenant, NOTHING_KNOWN.source)
+            return answer_of(resolve(query, NOTHING_KNOWN, now), query, tenant, None)
         if batch.failure is not None:
             return failure_answer(batch.failure.result, batch.failure.reason, tenant)
         candidates = batch.candidates[query.key]

@@ -167,7 +167,7 @@ def test_the_answer_of_a_fallback_has_the_tenants_profile() -> None:
     answer = answer_of(decide(C, axb(), context=RouteContext(D)), query, owner, DecisionSource.STORE)
 
     assert answer.result is S
-    assert (answer.binding_id, answer.source) == ("", None)
+    assert (answer.binding_id, answer.source) == ("", DecisionSource.STORE)
     assert [(each.number, each.display_number) for each in answer.members] == [("13600001111", "02566000001")]
     assert (answer.attributes.charge_ext, answer.attributes.max_duration_seconds) == ("8001", 60)
 

@@ -120,6 +120,26 @@ async def test_answers_come_in_the_order_of_the_queries(service: RoutingService)
     assert answers[0].source is DecisionSource.CACHE
 
 
+async def test_each_answer_says_where_it_was_read_what_is_bound(service: RoutingService, source: FakeSource) -> None:
+    source.away_keys.add(RouteKey(TENANT, X, B))
+    answers = await service.resolve_batch(
+        [query(), query("13700001111"), query(access="02566000009"), query(access="x"), query("13900001111")], None
+    )
+
+    assert results(answers)[1:4] == [
+        ResultCode.NO_BINDING,
+        ResultCode.UNKNOWN_ACCESS_NUMBER,
+        ResultCode.MALFORMED_REQUEST,
+    ]
+    assert [each.source for each in answers] == [
+        DecisionSource.CACHE,
+        DecisionSource.CACHE,
+        DecisionSource.STORE,
+        None,
+        None,
+    ]
+
+
 @pytest.mark.parametrize("written", ["+8613800001111", "0086 138-0000-1111", "8613800001111", "013800001111"])
 async def test_the_caller_is_recognised_however_it_is_written(service: RoutingService, written: str) -> None:
     assert results(await service.resolve_batch([query(written)], None)) == [ResultCode.SUCCESS]

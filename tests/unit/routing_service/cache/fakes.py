@@ -24,12 +24,14 @@ class MemoryCache:
     reachable: bool = True
     # What was done, in order: ("mark" | "lift", the write).
     calls: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[CacheKey] = field(default_factory=list)
     documents: dict[CacheKey, CacheEntry] = field(default_factory=dict)
     epochs: dict[CacheScope, int] = field(default_factory=dict)
     marks: dict[CacheScope, str] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=count)
 
     async def look_up(self, keys: Sequence[CacheKey]) -> Sequence[CacheAnswer]:
+        self.asked += keys
         return [self._answer(key) for key in keys]
 
     async def fill(self, entries: Sequence[CacheEntry]) -> None:

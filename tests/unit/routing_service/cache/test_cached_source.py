@@ -9,6 +9,7 @@ from common.errors import UnavailableError
 from routing_service.cache.auditor import Auditor
 from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
 from routing_service.cache.group_loader import LoadLimits
+from routing_service.cache.ports import CacheKey
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.decision import NOTHING_KNOWN, Candidates, DecisionSource, RouteKey
 from routing_service.domain.scope import CacheScope
@@ -216,6 +217,15 @@ class TestAudit:
         await bench.auditor.audit_waiting()
 
         assert (bench.stats.audits, bench.stats.mismatches) == (1, 0)
+
+    async def test_the_cache_is_not_told_who_called(self, bench: Bench) -> None:
+        # It may be one that is to hold no plain numbers, and the auditor asks it directly.
+        await self.sampled(bench)
+        bench.store.bound[KEY] = NOTHING_HERE
+        bench.cache.asked.clear()
+        await bench.auditor.audit_waiting()
+
+        assert bench.cache.asked == [CacheKey(SCOPE)]
 
     async def test_old_samples_prove_nothing(self, bench: Bench) -> None:
         await self.sampled(bench)
