@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak.replicas import NAIVE
-from tests.soak.unbinding import Run, carry_out
+from tests.soak.unbinding import LEAST_CACHED_SHARE, Run, carry_out
 
 
 @pytest.mark.timeout(300)
@@ -18,6 +18,8 @@ async def test_an_acknowledged_unbinding_is_never_late_whatever_breaks(tmp_path:
     assert report.reads_after_unbind > 1000
     assert report.writes["unbound"] > 20
     assert report.faults.total() > 5
+    assert report.writes_hit > 0
+    assert report.cached_share > LEAST_CACHED_SHARE
 
 
 @pytest.mark.timeout(300)

@@ -52,11 +52,17 @@ ALL_FAULTS: Sequence[Fault] = (redis_killed, redis_frozen, replica_killed, repli
 
 
 async def keep_breaking(
-    replicas: Replicas, faults: Sequence[Fault], rng: random.Random, report: Report, goes_on: Callable[[], bool]
+    replicas: Replicas,
+    faults: Sequence[Fault],
+    rng: random.Random,
+    report: Report,
+    goes_on: Callable[[], bool],
+    writes_under_way: Callable[[], int],
 ) -> None:
     """One fault after the other, with some peace in between, each one to its end."""
     while goes_on():
         await asyncio.sleep(rng.uniform(0.5, 2.5))
+        report.writes_hit += writes_under_way()
         report.faults[await rng.choice(faults)(replicas, rng)] += 1
 
 

@@ -23,7 +23,7 @@ from axbridge.routing.v1.tenant_service_pb2_grpc import TenantServiceStub
 
 from common.grpc_channel import open_channel
 from common.grpc_errors import from_rpc_error
-from tests.soak.history import UNBOUND, Register, Report
+from tests.soak.history import UNBOUND, Register, Report, as_it_is, seen_by_target
 
 TENANT = "100001"
 PAIRS_PER_ACCESS_NUMBER = 3
@@ -59,6 +59,10 @@ class World:
     slots: list[Slot]
     tenant: Register = field(default_factory=lambda: Register("tenant"))
     next_number: int = 10_000_000
+
+    def writes_under_way(self) -> int:
+        """How many writes are sent and not acknowledged yet."""
+        return sum(each.is_being_written for each in (self.tenant, *(slot.register for slot in self.slots)))
 
     def fresh_number(self) -> str:
         self.next_number += 1
@@ -190,14 +194,12 @@ async def write_tenant(client: Client, world: World, report: Report) -> None:
 async def read_batch(client: Client, world: World, report: Report, size: int) -> None:
     """Ask once for many relationships, and judge each answer."""
     slots = [client.random.choice(world.slots) for _ in range(size)]
+    callers = [_caller(slot, client.random) for slot in slots]
     queries = [
         routing_service_pb2.ResolveQuery(
-            tenant_id=TENANT,
-            session_id="s",
-            calling_number=client.random.choice(slot.callers),
-            access_number=slot.access_number,
+            tenant_id=TENANT, session_id="s", calling_number=caller, access_number=slot.access_number
         )
-        for slot in slots
+        for slot, caller in zip(slots, callers, strict=True)
     ]
     stub = client.routing()
     started = time.monotonic()
@@ -212,13 +214,31 @@ async def read_batch(client: Client, world: World, report: Report, size: int) ->
         await asyncio.sleep(0.01)
         return
     report.batch_seconds.append(time.monotonic() - started)
-    for slot, acknowledged, decision in zip(slots, before, response.decisions, strict=True):
-        _judge(slot, acknowledged, world.tenant, tenant_before, decision, started, report)
+    for slot, caller, acknowledged, decision in zip(slots, callers, before, response.decisions, strict=True):
+        _judge(_Read(slot, caller, acknowledged, tenant_before, started), world.tenant, decision, report)
 
 
-def _judge(
-    slot: Slot, acknowledged: int, tenant: Register, tenant_before: int, decision: Any, started: float, report: Report
-) -> None:
+def _caller(slot: Slot, rng: random.Random) -> str:
+    """Who asks: one of the slot's callers, or of a pair the number at its other end, now or a moment ago."""
+    targets = [str(each) for each in slot.register.latest if each != UNBOUND]
+    if slot.kind == binding_pb2.BINDING_KIND_AXB and targets and rng.random() < 0.3:
+        return rng.choice(targets)
+    return rng.choice(slot.callers)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was asked, and what was acknowledged when it was."""
+
+    slot: Slot
+    caller: str
+    acknowledged: int
+    tenant_before: int
+    started: float
+
+
+def _judge(read: _Read, tenant: Register, decision: Any, report: Report) -> None:
+    slot, acknowledged = read.slot, read.acknowledged
     if decision.result == decision_pb2.ROUTE_RESULT_ROUTED:
         seen = decision.members[0].number
     elif decision.result in _NO_ROUTE:
@@ -228,10 +248,11 @@ def _judge(
         return
     report.reads += 1
     report.sources[decision_pb2.DecisionSource.Name(decision.decision_source)] += 1
-    if acknowledged > 1:
+    if slot.register.was_unbound(acknowledged):
         report.reads_after_unbind += 1
-        report.reads_soon_after_unbind += started - slot.changed_at < 1.0
-    if not slot.register.allows(seen, acknowledged):
-        report.stale.append(slot.register.describe(seen, acknowledged))
-    if not tenant.allows(decision.attributes.charge_ext, tenant_before):
-        report.stale.append(tenant.describe(decision.attributes.charge_ext, tenant_before))
+        report.reads_soon_after_unbind += read.started - slot.changed_at < 1.0
+    view = as_it_is if read.caller in slot.callers else seen_by_target(read.caller, slot.callers[0])
+    if not slot.register.allows(seen, acknowledged, view):
+        report.stale.append(slot.register.describe(seen, acknowledged, view))
+    if not tenant.allows(decision.attributes.charge_ext, read.tenant_before):
+        report.stale.append(tenant.describe(decision.attributes.charge_ext, read.tenant_before))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.soak.history import UNBOUND, Register, Report
+from tests.soak.history import UNBOUND, Register, Report, seen_by_target
 
 
 @pytest.fixture
@@ -55,6 +55,43 @@ def test_a_state_that_comes_back_is_right_again(register: Register) -> None:
     assert register.allows(UNBOUND, register.acknowledged)
     assert not register.allows("b2", register.acknowledged)
     assert "b2" in register.describe("b2", register.acknowledged)
+
+
+def test_a_former_target_that_calls_back_reaches_nobody(register: Register) -> None:
+    written(register, "b1")
+    by_b1 = seen_by_target("b1", "a")
+    assert register.allows("a", register.acknowledged, by_b1)
+    assert not register.allows(UNBOUND, register.acknowledged, by_b1)
+    before = register.acknowledged
+    written(register, "b2")
+
+    assert register.allows("a", before, by_b1)
+    assert register.allows(UNBOUND, before, by_b1)
+    assert not register.allows("a", register.acknowledged, by_b1)
+    assert register.allows("a", register.acknowledged, seen_by_target("b2", "a"))
+    assert "1 writes old" in register.describe("a", register.acknowledged, by_b1)
+
+
+def test_what_counts_as_unbound_before(register: Register) -> None:
+    for state in ("b1", "b2"):
+        written(register, state)
+    assert not register.was_unbound(register.acknowledged)
+    register.begin(UNBOUND)
+    assert register.is_being_written
+    assert not register.was_unbound(register.acknowledged)
+    register.acknowledge()
+
+    assert register.was_unbound(register.acknowledged)
+    assert not register.was_unbound(register.acknowledged - 1)
+    assert not register.is_being_written
+    assert register.latest == ["b1", "b2", UNBOUND]
+
+
+def test_the_share_that_the_cache_answered() -> None:
+    report = Report(reads=10)
+    report.sources["DECISION_SOURCE_CACHE"] = 4
+
+    assert (report.cached_share, Report().cached_share) == (0.4, 0.0)
 
 
 def test_one_write_at_a_time(register: Register) -> None:
