@@ -33,6 +33,8 @@ class CacheStats:
     # Of the loaded keys, those that were read again before they ran out.
     refreshes: int = 0
     failed_loads: int = 0
+    # Keys that were not loaded, since too many of their tenant's had been in vain.
+    refused_loads: int = 0
     # Writes by how they ended: the cache was told, or its entries were waited out.
     invalidations: int = 0
     waited_out: int = 0

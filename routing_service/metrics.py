@@ -57,7 +57,13 @@ _KEY_OUTCOMES = {
     "wrong_key": "wrong_key",
     "unreadable": "unreadable",
 }
-_LOAD_OUTCOMES = {"loaded": "loads", "joined": "joined_loads", "refreshed": "refreshes", "failed": "failed_loads"}
+_LOAD_OUTCOMES = {
+    "loaded": "loads",
+    "joined": "joined_loads",
+    "refreshed": "refreshes",
+    "failed": "failed_loads",
+    "refused": "refused_loads",
+}
 _WRITE_OUTCOMES = {
     "invalidated": "invalidations",
     "waited_out": "waited_out",

@@ -113,6 +113,12 @@ class RoutingServiceSettings(GrpcGuardSettings, AtRestSettings, TelemetrySetting
     cache_concurrent_loads: int = Field(
         default=4, ge=1, le=256, description="Most statements at a time that read what the cache does not have."
     )
+    cache_absent_reads_per_second: float = Field(
+        default=2000.0,
+        ge=0,
+        description="How often in a second each replica looks into the database for an enterprise and finds nothing; "
+        "beyond it what is not in the cache is 9002. For those who try numbers one after the other. 0: no limit.",
+    )
     cache_audits_per_second: float = Field(
         default=1.0, ge=0, description="Answers from the cache that are compared with the database; 0: none."
     )

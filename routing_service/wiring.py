@@ -13,12 +13,13 @@ from common.errors import AxbridgeError, UnavailableError
 from common.logs import get_logger
 from common.settings_problems import make_data_directory
 from routing_service.cache.auditor import Auditor
-from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
+from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits, Guards
 from routing_service.cache.fenced_writer import FencedWriter
 from routing_service.cache.group_loader import LoadLimits
 from routing_service.cache.ports import CacheFence, RouteCache
 from routing_service.cache.redis_cache import RedisCache, RedisCacheLimits
 from routing_service.cache.redis_client import open_redis, parse_redis_url
+from routing_service.cache.scanning import ScanLimit
 from routing_service.cache.sealed_cache import SealedCache
 from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
@@ -124,7 +125,8 @@ async def opened_stores(
             auditor = Auditor(source, cache, outbox, clock, stats)
             auditor.start_sampling(settings.cache_audits_per_second)
             remembering: RouteCache = cache if database.keys is None else SealedCache(cache, database.keys)
-            answering = cached = CachedCandidateSource(source, remembering, auditor, _caching_limits(settings), stats)
+            guards = Guards(auditor, ScanLimit(settings.cache_absent_reads_per_second, clock))
+            answering = cached = CachedCandidateSource(source, remembering, guards, _caching_limits(settings), stats)
             closing.push_async_callback(cached.close)
             breakers = {"redis": lambda: cache.is_left_alone, "store": lambda: cached.breaker.is_open}
             closing.push_async_callback(settlement.close)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.errors import UnavailableError
 from common.logs import get_logger
 from routing_service.cache.auditor import Auditor
 from routing_service.cache.breaker import Breaker
@@ -16,6 +17,7 @@ from routing_service.cache.documents import (
 )
 from routing_service.cache.group_loader import GroupLoader, LoadLimits
 from routing_service.cache.ports import CacheAnswer, CacheEntry, CacheKey, Lease, RouteCache
+from routing_service.cache.scanning import ScanLimit
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.decision import Candidates, RouteKey
 from routing_service.domain.scope import CacheScope
@@ -37,6 +39,14 @@ class CachingLimits:
     loads: LoadLimits = field(default_factory=LoadLimits)
 
 
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Who looks at what is answered, and who limits what is asked."""
+
+    auditor: Auditor
+    scans: ScanLimit
+
+
 class CachedCandidateSource:
     """CandidateSource on a cache and the source behind it.
 
@@ -46,11 +56,17 @@ class CachedCandidateSource:
     """
 
     def __init__(
-        self, source: CandidateSource, cache: RouteCache, auditor: Auditor, limits: CachingLimits, stats: CacheStats
+        self,
+        source: CandidateSource,
+        cache: RouteCache,
+        guards: Guards,
+        limits: CachingLimits,
+        stats: CacheStats,
     ) -> None:
         self._source = source
         self._cache = cache
-        self._auditor = auditor
+        self._auditor = guards.auditor
+        self._scans = guards.scans
         self._limits = limits
         self._stats = stats
         self._refresh_below_us = int(limits.ttl_seconds * 500_000)
@@ -58,7 +74,7 @@ class CachedCandidateSource:
         breaker = Breaker("store", self._probe)
         self.breaker = breaker
         self._tenants = GroupLoader(self._load_tenants, self._fill_tenants, limits.loads, breaker, stats)
-        self._candidates = GroupLoader(source.candidates, self._fill_candidates, limits.loads, breaker, stats)
+        self._candidates = GroupLoader(self._load_candidates, self._fill_candidates, limits.loads, breaker, stats)
 
     async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
         return (await self.look_up(tenant_ids, ())).tenants
@@ -90,7 +106,11 @@ class CachedCandidateSource:
                 found = candidates[route] = read_candidates(_document(answer))
             except ValueError as error:
                 self._note_unreadable(answer, error)
-                unknown_routes[route] = answer.lease
+                if self._scans.allows(route.tenant_id):
+                    unknown_routes[route] = answer.lease
+                else:
+                    self._stats.refused_loads += 1
+                    candidates[route] = _SCANNING
             else:
                 self._auditor.offer(route, found, answer.lease)
                 if found.bindings and answer.lease is not None and answer.remaining_us < self._refresh_below_us:
@@ -117,6 +137,11 @@ class CachedCandidateSource:
     async def _load_tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError | None]:
         found = await self._source.tenants(tenant_ids)
         return {each: found.get(each) for each in tenant_ids}
+
+    async def _load_candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
+        found = await self._source.candidates(keys)
+        self._scans.note(found, keys)
+        return found
 
     def _fill_tenants(self, values: Mapping[str, Tenant | ReadError | None], leases: Mapping[str, Lease]) -> None:
         entries = []
@@ -168,6 +193,7 @@ class CachedCandidateSource:
         await self._source.tenants(_NOBODY)
 
 
+_SCANNING = UnavailableError("too many numbers of this enterprise were looked for in vain")
 # An id that no tenant can have.
 _NOBODY = ("",)
 

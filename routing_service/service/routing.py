@@ -250,7 +250,7 @@ class RoutingService:
             return failure_answer(batch.failure.result, batch.failure.reason, tenant)
         candidates = batch.candidates[query.key]
         if isinstance(candidates, UnavailableError):
-            return failure_answer(ResultCode.UNAVAILABLE, _UNAVAILABLE.reason, tenant)
+            return failure_answer(ResultCode.UNAVAILABLE, candidates.message, tenant)
         if not isinstance(candidates, Candidates):
             raise candidates
         decision = self._resolved(query, candidates, tenant, batch, now)

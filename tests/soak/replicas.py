@@ -41,6 +41,7 @@ class Replicas:
             "AXBRIDGE_ROUTING_REDIS_URL": self.redis.url,
             "AXBRIDGE_ROUTING_TENANT_READS_PER_SECOND": "0",
             "AXBRIDGE_ROUTING_TENANT_WRITES_PER_SECOND": "0",
+            "AXBRIDGE_ROUTING_CACHE_ABSENT_READS_PER_SECOND": "0",
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             **self._env,
         }

@@ -7,9 +7,10 @@ import pytest
 
 from common.errors import UnavailableError
 from routing_service.cache.auditor import Auditor
-from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
+from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits, Guards
 from routing_service.cache.group_loader import LoadLimits
 from routing_service.cache.ports import CacheKey
+from routing_service.cache.scanning import ScanLimit
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.decision import NOTHING_KNOWN, Candidates, DecisionSource, RouteKey
 from routing_service.domain.scope import CacheScope
@@ -31,7 +32,8 @@ class Bench:
         self.outbox = MemoryOutbox()
         self.auditor = Auditor(self.store, self.cache, self.outbox, self.clock, self.stats)
         limits = CachingLimits(5.0, 1.0, LoadLimits(timeout_seconds=5.0))
-        self.source = CachedCandidateSource(self.store, self.cache, self.auditor, limits, self.stats)
+        guards = Guards(self.auditor, ScanLimit(20, self.clock))
+        self.source = CachedCandidateSource(self.store, self.cache, guards, limits, self.stats)
 
     async def ask(self, key: RouteKey = KEY) -> Candidates:
         found = (await self.source.candidates([key]))[key]
@@ -178,6 +180,41 @@ async def test_asking_twice_in_one_batch_is_asking_once(bench: Bench) -> None:
 
     assert found == {KEY: BOUND}
     assert bench.store.candidate_reads == [{KEY}]
+
+
+class TestScanning:
+    async def test_who_tries_numbers_one_after_the_other_is_stopped_and_nobody_else(self, bench: Bench) -> None:
+        await bench.ask(UNBOUND)
+        tried = [RouteKey(TENANT, X, f"+86137{number:08}") for number in range(100)]
+        results = [(await bench.source.candidates([key]))[key] for key in tried]
+
+        assert [isinstance(each, Candidates) for each in results] == [True] * 19 + [False] * 81
+        assert all(isinstance(each, UnavailableError) for each in results[19:])
+        assert bench.stats.refused_loads == 81
+        # What is remembered costs nothing, and others have their own share.
+        assert (await bench.ask(UNBOUND)).source is DecisionSource.CACHE
+        assert await bench.ask(RouteKey(OTHER_TENANT, X, A)) == NOTHING_KNOWN
+        bench.clock.elapsed += 0.5
+        assert await bench.ask(KEY) == BOUND
+
+    async def test_what_is_found_costs_nothing(self, bench: Bench) -> None:
+        keys = [RouteKey(TENANT, X, f"+86137{number:08}") for number in range(100)]
+        bench.store.bound |= dict.fromkeys(keys, BOUND)
+        for key in keys:
+            assert await bench.ask(key) == BOUND
+
+    async def test_a_batch_that_goes_too_far_is_paid_for_within_two_seconds(self, bench: Bench) -> None:
+        await bench.source.candidates([RouteKey(TENANT, X, f"+86137{number:08}") for number in range(1000)])
+        assert isinstance((await bench.source.candidates([UNBOUND]))[UNBOUND], UnavailableError)
+        bench.clock.elapsed += 1.1
+
+        assert await bench.ask(UNBOUND) == NOTHING_HERE
+
+    async def test_without_a_limit_there_is_none(self, bench: Bench) -> None:
+        limit = ScanLimit(0, bench.clock)
+        for _ in range(100):
+            limit.note({UNBOUND: NOTHING_HERE}, [UNBOUND])
+        assert limit.allows(TENANT)
 
 
 class TestAudit:

@@ -15,11 +15,12 @@ import pytest
 
 from common.errors import UnavailableError
 from routing_service.cache.auditor import Auditor
-from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits
+from routing_service.cache.cached_source import CachedCandidateSource, CachingLimits, Guards
 from routing_service.cache.group_loader import LoadLimits
 from routing_service.cache.ports import CacheAnswer, CacheKey, Lease
 from routing_service.cache.redis_cache import _LIFT, RedisCache, RedisCacheLimits
 from routing_service.cache.redis_client import Command
+from routing_service.cache.scanning import ScanLimit
 from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
 from routing_service.domain.decision import Candidates, RouteKey
@@ -168,8 +169,6 @@ class Process:
 class Careful:
     """How the protocol is put together; those below it leave something out."""
 
-    joinable_seconds = TTL_SECONDS
-
     def cache(self, *arguments: Any) -> RedisCache:
         return RedisCache(*arguments)
 
@@ -199,12 +198,6 @@ class WithoutOutbox(Careful):
 
     async def finish_others(self, process: Process) -> None:
         pass
-
-
-class WithoutAgeOfLoads(Careful):
-    """Joins what is under way under its epoch, however long it has been."""
-
-    joinable_seconds = 1_000_000.0
 
 
 class WithoutTenantsEpoch(Careful):
@@ -251,10 +244,10 @@ class World:
         clock, limits = LoopClock(ahead_seconds), RedisCacheLimits(ttl_seconds=TTL_SECONDS)
         cache = self.protocol.cache(*connections, limits, clock, self.stats)
         settlement = Settlement(cache, self.outbox, SettlementLimits(TTL_SECONDS, SKEW_SECONDS), clock, self.stats)
-        auditor = Auditor(self.store, cache, self.outbox, clock, self.stats)
-        loads = LoadLimits(4, 0.3, self.protocol.joinable_seconds)
+        guards = Guards(Auditor(self.store, cache, self.outbox, clock, self.stats), ScanLimit(0, clock))
+        loads = LoadLimits(4, 0.3, TTL_SECONDS)
         caching = CachingLimits(TTL_SECONDS, TTL_SECONDS / 4, loads)
-        source = CachedCandidateSource(self.store, cache, auditor, caching, self.stats)
+        source = CachedCandidateSource(self.store, cache, guards, caching, self.stats)
         return Process(connections, cache, settlement, source)
 
     async def run(self) -> None:
