@@ -47,6 +47,8 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 _NOTHING = CacheAnswer(None, None)
+# An import can write thousands of scopes. Queries get their turn in between.
+_MOST_WRITTEN_AT_ONCE = 250
 # A loop that was held up for a while sees its timers before the reply that has been there for long.
 _PASSES_OF_GRACE = 10
 
@@ -218,15 +220,17 @@ class RedisCache:
         return dict(zip(scopes, replies, strict=True))
 
     async def _write(self, what: str, commands: Sequence[tuple[Any, ...]]) -> bool:
-        try:
-            replies = await self._in_time(self._writing.run(commands), self._limits.write_timeout_seconds)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Redis was not told for certain
-            self._failed(what, error)
-            return False
-        for reply in replies:
-            if isinstance(reply, Exception):
-                self._failed(what, reply)
+        for start in range(0, len(commands), _MOST_WRITTEN_AT_ONCE):
+            some = commands[start : start + _MOST_WRITTEN_AT_ONCE]
+            try:
+                replies = await self._in_time(self._writing.run(some), self._limits.write_timeout_seconds)
+            except Exception as error:  # noqa: BLE001 - whatever it is, Redis was not told for certain
+                self._failed(what, error)
                 return False
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    self._failed(what, reply)
+                    return False
         return True
 
     async def _in_time(self, work: Coroutine[Any, Any, _Result], timeout_seconds: float) -> _Result:
