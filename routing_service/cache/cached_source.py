@@ -99,6 +99,7 @@ class CachedCandidateSource:
                 self._note_unreadable(answer, error)
                 unknown_ids[tenant_id] = answer.lease
             else:
+                self._auditor.offer_tenant(tenant_id, tenant, answer.lease)
                 if tenant is not None and answer.lease is not None and answer.remaining_us < self._refresh_below_us:
                     ageing_ids[tenant_id] = answer.lease
         for route, answer in zip(routes, answers[len(ids) :], strict=True):

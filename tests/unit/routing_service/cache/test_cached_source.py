@@ -255,6 +255,24 @@ class TestAudit:
 
         assert (bench.stats.audits, bench.stats.mismatches) == (1, 0)
 
+    @pytest.mark.parametrize("is_told", [False, True])
+    async def test_stale_settings_of_a_tenant_are_a_mismatch(self, bench: Bench, is_told: bool) -> None:
+        bench.auditor.start_sampling(1.0)
+        for _ in range(2):
+            await bench.source.tenants([TENANT, OTHER_TENANT])
+            await bench.source.close()
+        await bench.auditor.audit_waiting()
+        assert (bench.stats.audits, bench.stats.mismatches) == (1, 0)
+
+        bench.clock.elapsed += 1.0
+        await bench.source.tenants([TENANT, OTHER_TENANT])
+        bench.store.known[TENANT] = tenant(TENANT, fallback_number=C)
+        if is_told:
+            await bench.cache.lift([SCOPE.whole_tenant], "w1")
+        await bench.auditor.audit_waiting()
+
+        assert (bench.stats.audits, bench.stats.mismatches) == (2, 0 if is_told else 1)
+
     async def test_the_cache_is_not_told_who_called(self, bench: Bench) -> None:
         # It may be one that is to hold no plain numbers, and the auditor asks it directly.
         await self.sampled(bench)
