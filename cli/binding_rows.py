@@ -1,7 +1,8 @@
 """Bindings in CSV files: one a row, with the contract's names as headings."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,30 +98,62 @@ _FILLERS: Mapping[str, Callable[[binding_pb2.Binding, str], None]] = {
 COLUMNS = tuple(_FILLERS)
 
 
-def read_rows(file: Path) -> Iterator[dict[str, str]]:
-    """The rows of a file, by its headings. Raises typer.BadParameter for headings that are not known, and for a file
-    that is no CSV in UTF-8."""
+# What the file of refused rows says of each, in front of the row itself; not read when it is imported again.
+RESULT_COLUMNS = ("row", "field", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """What a line says, by its columns; where it is too short or too long there are fewer or more values."""
+
+    columns: Sequence[str]
+    values: Sequence[str]
+
+
+def read_rows(file: Path) -> Iterator[CsvRow]:
+    """The rows of a file, without empty lines. Raises typer.BadParameter for headings that are not known, and for a
+    file that is no CSV in UTF-8."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, restkey="", restval="", strict=True)
-            headings = list(reader.fieldnames or ())
-            unknown = [each for each in headings if each not in _FILLERS]
-            if unknown or "kind" not in headings or "access_number" not in headings:
-                wrong = f"unknown: {', '.join(unknown)}; " if unknown else ""
-                raise typer.BadParameter(
-                    f"{wrong}the headings are kind, access_number and any of {', '.join(COLUMNS[2:])}"
-                )
-            yield from reader
+            reader = csv.reader(text, strict=True)
+            headings = next(reader, [])
+            _check_headings([each for each in headings if each not in RESULT_COLUMNS])
+            ours = [place for place, each in enumerate(headings) if each in RESULT_COLUMNS]
+            columns = _without(headings, ours)
+            for values in reader:
+                if values:
+                    yield CsvRow(columns, _without(values, ours))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file.name} is no CSV file in UTF-8: {error}") from error
+        raise typer.BadParameter(f"{file.name} is no CSV file in UTF-8: {error}", param_hint="FILE.csv") from error
 
 
-def binding_of(row: Mapping[str, str], tenant: str) -> binding_pb2.Binding:
+def _check_headings(headings: Sequence[str]) -> None:
+    wrong = ""
+    unknown = [each for each in headings if each not in _FILLERS]
+    doubled = [each for each in _FILLERS if headings.count(each) > 1]
+    if unknown:
+        wrong = f"unknown: {', '.join(unknown)}; "
+    elif doubled:
+        wrong = f"more than once: {', '.join(doubled)}; "
+    if wrong or "kind" not in headings or "access_number" not in headings:
+        raise typer.BadParameter(
+            f"{wrong}the headings are kind, access_number and any of {', '.join(COLUMNS[2:])}", param_hint="FILE.csv"
+        )
+
+
+def _without(values: Sequence[str], places: Sequence[int]) -> Sequence[str]:
+    return [each for place, each in enumerate(values) if place not in places] if places else values
+
+
+def binding_of(row: CsvRow, tenant: str) -> binding_pb2.Binding:
     """The binding that a row says. Raises RowError."""
-    if "" in row:
-        raise RowError("", "the row has more fields than there are headings")
+    if len(row.values) != len(row.columns):
+        # A field more or less, and each of the others may stand in another's place; a line that was cut off may lack
+        # the time at which its binding ends.
+        more_or_fewer = "more" if len(row.values) > len(row.columns) else "fewer"
+        raise RowError("", f"the row has {more_or_fewer} fields than there are headings")
     binding = binding_pb2.Binding(tenant_id=tenant)
-    for name, text in row.items():
+    for name, text in zip(row.columns, row.values, strict=True):
         if text.strip():
             _FILLERS[name](binding, text.strip())
     return binding
