@@ -1,7 +1,6 @@
 """`axbridge bind`: new number relationships."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
 from cli.output import OutputOptions
 from cli.profile_options import MemberPromptOptions, ProfileOptions
-from cli.values import parse_duration, parse_moment, to_timestamp
+from cli.values import countable, parse_moment, parse_span_from_now, to_timestamp
 
 app = typer.Typer(help="Bind numbers: who reaches whom on an access number.", no_args_is_help=True)
 
@@ -22,6 +21,9 @@ Tenant = Annotated[str, typer.Option("--tenant", help="The enterprise (vccId).")
 AccessNumber = Annotated[str, typer.Option("--access", help="X, the number that callers dial.")]
 RequestId = Annotated[
     str, typer.Option("--request-id", help="Names this request: the same one again does nothing twice, for 24 hours.")
+]
+IfRevision = Annotated[
+    int, typer.Option(min=0, callback=countable, help="Only when this is the current revision; 0: any.")
 ]
 OneWay = Annotated[bool, typer.Option("--one-way", help="A may call B, but not B A.")]
 Display = Annotated[str, typer.Option(help="What the callee sees; else the access number.")]
@@ -42,17 +44,14 @@ class ValidityOptions:
     ] = None
 
     def begins(self) -> Timestamp | None:
-        return to_timestamp(parse_moment(self.not_before)) if self.not_before is not None else None
+        return to_timestamp(parse_moment(self.not_before, "--not-before")) if self.not_before is not None else None
 
     def ends(self) -> Timestamp | None:
         if self.expires_at is not None and self.expires_in is not None:
             raise typer.BadParameter("--expires-at and --expires-in say the same: give one of them")
         if self.expires_in is not None:
-            try:
-                return to_timestamp(datetime.now(UTC) + parse_duration(self.expires_in))
-            except OverflowError as error:
-                raise typer.BadParameter("--expires-in reaches beyond the calendar") from error
-        return to_timestamp(parse_moment(self.expires_at)) if self.expires_at is not None else None
+            return to_timestamp(parse_span_from_now(self.expires_in, "--expires-in"))
+        return to_timestamp(parse_moment(self.expires_at, "--expires-at")) if self.expires_at is not None else None
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from axbridge.routing.v1 import binding_pb2
 
-from cli.values import Choice
+from cli.values import INT32_MAX, Choice
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
 
@@ -25,7 +25,9 @@ class StrategyChoice(Choice):
 
 
 Strategy = Annotated[StrategyChoice | None, typer.Option(help="In which order the members of a group are tried.")]
-MaxMembers = Annotated[int | None, typer.Option(min=0, help="How many members an answer names at most; 0: all.")]
+MaxMembers = Annotated[
+    int | None, typer.Option(min=0, max=INT32_MAX, help="How many members an answer names at most; 0: all.")
+]
 
 
 @dataclass(frozen=True, slots=True)

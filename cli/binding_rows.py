@@ -59,7 +59,7 @@ def _flag(name: str) -> Callable[[binding_pb2.Binding, str], None]:
 def _moment(name: str) -> Callable[[binding_pb2.Binding, str], None]:
     def fill(binding: binding_pb2.Binding, text: str) -> None:
         try:
-            getattr(binding, name).CopyFrom(to_timestamp(parse_moment(text)))
+            getattr(binding, name).CopyFrom(to_timestamp(parse_moment(text, name)))
         except typer.BadParameter as error:
             raise RowError(name, error.message) from error
 

@@ -7,7 +7,7 @@ import typer
 from axbridge.routing.v1 import binding_pb2, binding_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from cli.bind import RequestId, Tenant, ValidityOptions
+from cli.bind import IfRevision, RequestId, Tenant, ValidityOptions
 from cli.binding_options import MaxMembers, ScheduleOptions, Strategy, TargetOptions
 from cli.binding_view import kind_name, relation, show_binding, validity
 from cli.clients import RoutingClient, RoutingTarget, routing_client
@@ -18,7 +18,6 @@ from cli.profile_options import MemberPromptOptions, ProfileOptions
 app = typer.Typer(help="The bindings there are: list, show, change, delete.", no_args_is_help=True)
 
 BindingId = Annotated[str, typer.Argument(metavar="BINDING", help="The binding's id.")]
-IfRevision = Annotated[int, typer.Option(min=0, help="Only when this is the current revision.")]
 
 
 class State(StrEnum):

@@ -60,8 +60,8 @@ def export(
     request = call_service_pb2.ExportCallsRequest(
         tenant_id=tenant,
         format=export_format.enum_name("EXPORT_FORMAT_"),
-        started_from=to_timestamp(parse_moment(since)) if since is not None else None,
-        started_before=to_timestamp(parse_moment(before)) if before is not None else None,
+        started_from=to_timestamp(parse_moment(since, "--from")) if since is not None else None,
+        started_before=to_timestamp(parse_moment(before, "--before")) if before is not None else None,
     )
     exported = 0
     with ExitStack() as stack:
@@ -125,9 +125,9 @@ def report(
     request = call_service_pb2.ReportCompletenessRequest(tenant_id=tenant)
     if since is not None:
         # `from` is a word of Python's own.
-        getattr(request, "from").CopyFrom(to_timestamp(parse_moment(since)))
+        getattr(request, "from").CopyFrom(to_timestamp(parse_moment(since, "--from")))
     if before is not None:
-        request.before.CopyFrom(to_timestamp(parse_moment(before)))
+        request.before.CopyFrom(to_timestamp(parse_moment(before, "--before")))
     with events_client(target) as client:
         response = client.caller.call(client.calls.ReportCompleteness, request)
     if output.as_json:
@@ -170,8 +170,8 @@ def rebuild(
     """
     request = call_service_pb2.RebuildCallsRequest(
         tenant_id=tenant,
-        started_from=to_timestamp(parse_moment(since)) if since is not None else None,
-        started_before=to_timestamp(parse_moment(before)) if before is not None else None,
+        started_from=to_timestamp(parse_moment(since, "--from")) if since is not None else None,
+        started_before=to_timestamp(parse_moment(before, "--before")) if before is not None else None,
         dry_run=dry_run,
     )
     result = call_service_pb2.RebuildCallsResponse()

@@ -76,8 +76,8 @@ def list_(
         tenant_id=tenant,
         number=number,
         states=[choice.enum_name("CALL_STATE_") for choice in state or []],
-        started_from=to_timestamp(parse_moment(since)) if since is not None else None,
-        started_before=to_timestamp(parse_moment(before)) if before is not None else None,
+        started_from=to_timestamp(parse_moment(since, "--from")) if since is not None else None,
+        started_before=to_timestamp(parse_moment(before, "--before")) if before is not None else None,
         default_region=region,
     )
     with events_client(target) as client:

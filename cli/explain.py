@@ -61,7 +61,7 @@ def explain(
         calling_number=a,
         access_number=access,
         session_id=sid,
-        at=to_timestamp(parse_moment(at)) if at is not None else None,
+        at=to_timestamp(parse_moment(at, "--at")) if at is not None else None,
     )
     with routing_client(target) as client:
         answer = client.caller.call(client.routing.Explain, request)

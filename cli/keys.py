@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import add_row, local_time, print_json, stderr_console, stdout_console, table
-from cli.values import parse_duration, parse_moment
+from cli.values import parse_moment, parse_span_from_now
 from common.auth.api_keys import Pepper, generate_api_key, parse_api_key, read_pepper
 from common.auth.credentials import Credentials, parse_credentials
 from common.auth.grants import ALL_TENANTS, Grant, Scope
@@ -167,8 +167,8 @@ def _text(path: Path) -> str:
 def _end(text: str) -> datetime:
     """When a key ends: a span from now, or a time."""
     if text[:1].isdigit() and text[-1:] in "dhms" and "T" not in text:
-        return datetime.now(UTC) + parse_duration(text)
-    return parse_moment(text)
+        return parse_span_from_now(text, "--expires")
+    return parse_moment(text, "--expires")
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,5 @@
 """`axbridge lists`: who may call a tenant's access numbers at all."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -21,7 +20,7 @@ from cli.output import (
     stdout_console,
     table,
 )
-from cli.values import Choice, enum_word, parse_duration, parse_moment, to_timestamp
+from cli.values import Choice, enum_word, parse_moment, parse_span_from_now, to_timestamp
 
 app = typer.Typer(help="Allow and block lists: who may call, per tenant and per access number.", no_args_is_help=True)
 
@@ -50,9 +49,9 @@ def add(
     """Allow or block a number, or all numbers that begin with some digits."""
     if expires_at is not None and expires_in is not None:
         raise typer.BadParameter("--expires-at and --expires-in say the same: give one of them")
-    ends = parse_moment(expires_at) if expires_at is not None else None
+    ends = parse_moment(expires_at, "--expires-at") if expires_at is not None else None
     if expires_in is not None:
-        ends = datetime.now(UTC) + parse_duration(expires_in)
+        ends = parse_span_from_now(expires_in, "--expires-in")
     is_prefix = pattern.endswith("*")
     entry = number_list_service_pb2.NumberListEntry(
         tenant_id=tenant,

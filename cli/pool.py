@@ -196,7 +196,7 @@ def allocate(
         nationwide_fallback=nationwide_fallback,
         capabilities=capability or [],
         previous_number_policy=None if previous is None else _POLICIES[previous],
-        cool_down=None if cool_down is None else _duration(cool_down),
+        cool_down=None if cool_down is None else _duration(cool_down, "--cool-down"),
         request_id=request_id,
     )
     with routing_client(target) as client:
@@ -214,7 +214,8 @@ def forecast(
     window: Annotated[str, typer.Option(metavar="DURATION", help="The past to learn from.")] = "7d",
 ) -> None:
     """Say how many access numbers a pool needs for its bindings as they overlap."""
-    request = number_pool_service_pb2.PoolForecastRequest(tenant_id=tenant, pool=pool, window=_duration(window))
+    span = _duration(window, "--window")
+    request = number_pool_service_pb2.PoolForecastRequest(tenant_id=tenant, pool=pool, window=span)
     with routing_client(target) as client:
         found = client.caller.call(client.pools.PoolForecast, request)
     if output.as_json:
@@ -233,10 +234,14 @@ def forecast(
 
 
 def _lines(file: Path) -> list[str]:
-    return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file.name} is no text in UTF-8", param_hint="--file") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _duration(text: str) -> Duration:
+def _duration(text: str, option: str) -> Duration:
     duration = Duration()
-    duration.FromTimedelta(parse_duration(text))
+    duration.FromTimedelta(parse_duration(text, option))
     return duration

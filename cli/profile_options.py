@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from axbridge.routing.v1 import binding_pb2, call_profile_pb2
 
-from cli.values import Choice, enum_word, parse_prompt_option, prompt_text
+from cli.values import INT32_MAX, Choice, enum_word, parse_prompt_option, prompt_text
 
 PANEL = "Call profile"
 PROMPT_PANEL = "Prompts for the callee"
@@ -45,14 +45,21 @@ class ProfileOptions:
     ] = None
     max_duration: Annotated[
         int | None,
-        typer.Option(min=0, help="Longest talk in seconds; 0: the platform's maximum.", rich_help_panel=PANEL),
+        typer.Option(
+            min=0, max=INT32_MAX, help="Longest talk in seconds; 0: the platform's maximum.", rich_help_panel=PANEL
+        ),
     ] = None
     record_type: Annotated[
         RecordTypeChoice | None, typer.Option(help="When recording starts.", rich_help_panel=PANEL)
     ] = None
     warning_duration: Annotated[
         int | None,
-        typer.Option(min=0, help="Seconds left at which the two are warned; 0: never.", rich_help_panel=PANEL),
+        typer.Option(
+            min=0,
+            max=INT32_MAX,
+            help="Seconds left at which the two are warned; 0: never.",
+            rich_help_panel=PANEL,
+        ),
     ] = None
     warning_prompt: Annotated[
         str | None, typer.Option(metavar="PROMPT", help="Played as that warning.", rich_help_panel=PANEL)

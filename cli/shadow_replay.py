@@ -68,9 +68,9 @@ def shadow_replay(
         asked = _from_file(queries)
     else:
         request = call_service_pb2.ListCallsRequest(tenant_id=tenant, page_size=_QUERIES_AT_ONCE)
-        request.started_from.CopyFrom(to_timestamp(parse_moment(started_from or "")))
+        request.started_from.CopyFrom(to_timestamp(parse_moment(started_from or "", "--from")))
         if started_before is not None:
-            request.started_before.CopyFrom(to_timestamp(parse_moment(started_before)))
+            request.started_before.CopyFrom(to_timestamp(parse_moment(started_before, "--to")))
         asked = _from_calls(EventsTarget(events_target, target.timeout), request)
     differences: list[routing_service_pb2.ShadowDifference] = []
     count = 0

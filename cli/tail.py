@@ -62,7 +62,7 @@ def tail(tenant: Tenant, target: EventsTarget, options: TailOptions, output: Out
 def _start(since: str) -> Start:
     if since == "now":
         return Start.now()
-    return Start.earliest() if since == "earliest" else Start.received_from(parse_moment(since))
+    return Start.earliest() if since == "earliest" else Start.received_from(parse_moment(since, "--from"))
 
 
 def _client(target: EventsTarget) -> AxbridgeClient:

@@ -7,7 +7,7 @@ import typer
 from axbridge.routing.v1 import tenant_pb2, tenant_service_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from cli.bind import RequestId
+from cli.bind import IfRevision, RequestId
 from cli.clients import RoutingClient, RoutingTarget, routing_client
 from cli.option_groups import spread_options
 from cli.output import (
@@ -195,7 +195,7 @@ def update(
         list[str] | None,
         typer.Option(metavar="FIELD", help="Set a field back, such as callback_url or default_profile.client_id."),
     ] = None,
-    if_revision: Annotated[int, typer.Option(min=0, help="Only when this is the current revision.")] = 0,
+    if_revision: IfRevision = 0,
     request_id: RequestId = "",
 ) -> None:
     """Change the settings that are given and leave the others."""

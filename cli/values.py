@@ -12,6 +12,8 @@ from common.errors import InvalidArgumentError
 from common.prompts import FileSegment, Prompt, parse_prompt
 from common.protocol_codes import PromptVariableType
 
+# The largest number of most of the contracts' fields.
+INT32_MAX = 2**31 - 1
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 _VARIABLE_TYPES = {
@@ -26,24 +28,41 @@ _VARIABLE_TYPES = {
 _VARIABLE_CODES = {value: key for key, value in _VARIABLE_TYPES.items()}
 
 
-def parse_moment(text: str) -> datetime:
-    """A moment in ISO 8601, in local time where no offset is given. Raises typer.BadParameter."""
+def parse_moment(text: str, option: str) -> datetime:
+    """A moment in ISO 8601, in local time where no offset is given. Raises typer.BadParameter naming the option."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter("a time such as 2026-03-01T08:00 or 2026-03-01T08:00+08:00 is expected") from error
+        raise typer.BadParameter(
+            "a time such as 2026-03-01T08:00 or 2026-03-01T08:00+08:00 is expected", param_hint=option
+        ) from error
 
 
-def parse_duration(text: str) -> timedelta:
-    """A span such as 90s, 30m, 2h30m or 7d. Raises typer.BadParameter."""
+def parse_duration(text: str, option: str) -> timedelta:
+    """A span such as 90s, 30m, 2h30m or 7d. Raises typer.BadParameter naming the option."""
     match = _DURATION.fullmatch(text)
     if match is None or not text:
-        raise typer.BadParameter("a duration such as 90s, 30m, 2h30m or 7d is expected")
+        raise typer.BadParameter("a duration such as 90s, 30m, 2h30m or 7d is expected", param_hint=option)
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     try:
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError as error:
-        raise typer.BadParameter("that is longer than can be counted") from error
+        raise typer.BadParameter("that is longer than can be counted", param_hint=option) from error
+
+
+def parse_span_from_now(text: str, option: str) -> datetime:
+    """The moment that is a span such as 7d away. Raises typer.BadParameter naming the option."""
+    try:
+        return datetime.now(UTC) + parse_duration(text, option)
+    except OverflowError as error:
+        raise typer.BadParameter("that reaches beyond the calendar", param_hint=option) from error
+
+
+def countable(number: int) -> int:
+    """A number that the contracts have room for. Raises typer.BadParameter."""
+    if number >= 2**63:
+        raise typer.BadParameter("that is more than can be counted")
+    return number
 
 
 def to_timestamp(moment: datetime) -> Timestamp:

@@ -12,7 +12,7 @@ from cli.binding_view import kind_name, relation
 from cli.clients import RoutingTarget, routing_client
 from cli.option_groups import spread_options
 from cli.output import OutputOptions, local_time, message_dict, printable, stderr_console, stdout_console
-from cli.values import enum_word
+from cli.values import countable, enum_word
 from common.errors import UnavailableError
 
 _PAUSE_SECONDS = 0.5
@@ -24,7 +24,12 @@ def watch(
     target: RoutingTarget,
     output: OutputOptions,
     after: Annotated[
-        int, typer.Option(min=-1, help="Begin behind this position; 0: with the first change, -1: with what comes.")
+        int,
+        typer.Option(
+            min=-1,
+            callback=countable,
+            help="Begin behind this position; 0: with the first change, -1: with what comes.",
+        ),
     ] = -1,
     count: Annotated[int, typer.Option(min=0, help="End after so many changes; 0: go on until Ctrl-C.")] = 0,
 ) -> None:

@@ -201,7 +201,7 @@ def rotate_secret(
 ) -> None:
     """Make a new signing secret. It is shown now and never again."""
     kept = Duration()
-    kept.FromTimedelta(parse_duration(keep_previous))
+    kept.FromTimedelta(parse_duration(keep_previous, "--keep-previous"))
     request = webhook_service_pb2.RotateWebhookSecretRequest(
         tenant_id=tenant, webhook_id=webhook_id, keep_previous=kept
     )

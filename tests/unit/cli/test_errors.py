@@ -134,3 +134,31 @@ def test_bugs_are_not_hidden(cli: Cli, services: FakeServices, monkeypatch: pyte
     monkeypatch.setattr("cli.tenant._all_tenants", broken)
     assert isinstance(cli.run("tenant", "list").exception, ZeroDivisionError)
     assert callable(app)
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        ("--not-before", ("bind", "axb", "--access", "1", "--a", "1", "--b", "2", "--not-before", "soon")),
+        ("--expires-at", ("bind", "axb", "--access", "1", "--a", "1", "--b", "2", "--expires-at", "2026-13-01")),
+        ("--expires-in", ("bind", "axb", "--access", "1", "--a", "1", "--b", "2", "--expires-in", "5x")),
+        ("--expires-in", ("bindings", "update", "b1", "--expires-in", "9999999d")),
+        ("--expires-at", ("lists", "add", "block", "138*", "--expires-at", "soon")),
+        ("--expires-in", ("lists", "add", "block", "138*", "--expires-in", "9999999d")),
+        ("--at", ("explain", "--access", "1", "--a", "1", "--at", "soon")),
+        ("--window", ("pool", "forecast", "--window", "week")),
+        ("--cool-down", ("pool", "allocate", "--a", "1", "--cool-down", "10")),
+        ("--from", ("calls", "list", "--from", "soon")),
+        ("--max-duration", ("bind", "ax", "--access", "1", "--a", "1", "--max-duration", "99999999999")),
+        ("--max-members", ("bindings", "update", "b1", "--max-members", "99999999999")),
+        ("--if-revision", ("bindings", "delete", "b1", "--if-revision", "99999999999999999999")),
+        ("--after", ("bindings", "watch", "--after", "99999999999999999999")),
+    ],
+)
+def test_a_value_that_is_none_names_its_option(
+    cli: Cli, services: FakeServices, option: str, command: tuple[str, ...]
+) -> None:
+    line = cli.error(*command, "--tenant", "1", code=2)
+
+    assert f"Invalid value for {option}: " in line.replace("'", "")
+    assert services.requests == []
