@@ -63,7 +63,7 @@ def followed(
     """Every change behind a position, without end: `read` streams from a position on and is called again after a cut.
 
     Streams end with their connection's age and with a replica that stops. `say_cut` is told, once for each cut, the
-    position to go on from; -1 when there was no change yet: what changes before the stream is there again is missed.
+    position to go on from; -1 when none is known yet: what changes before the stream is there again is missed.
     Raises what `read` raises but for UnavailableError.
     """
     position, is_told = after, False
@@ -71,6 +71,9 @@ def followed(
         try:
             for response in read(position):
                 is_told = False
+                if not response.changes:
+                    # Where the stream begins.
+                    position = response.position
                 for change in response.changes:
                     position = change.position
                     yield change

@@ -34,7 +34,7 @@ class ChangeService:
         not reached yet, NotFoundError for an unknown tenant, and UnavailableError when the service stops or the store
         can't be read: the reader goes on from the last position that it has.
         """
-        position = await self._first_position(tenant_id, after_position)
+        position = await self.first_position(tenant_id, after_position)
         with self._bell.ear(tenant_id) as ear:
             while not self._bell.is_closed:
                 ear.forget()
@@ -46,7 +46,8 @@ class ChangeService:
                     await ear.wait(self._poll_seconds)
         raise UnavailableError("the service is stopping: go on from the last position at another replica")
 
-    async def _first_position(self, tenant_id: str, after_position: int) -> int:
+    async def first_position(self, tenant_id: str, after_position: int) -> int:
+        """The position behind which a stream begins that asks for this one. Raises what `watch` raises at first."""
         check_tenant_id(tenant_id, "tenant_id")
         if after_position < ONLY_WHAT_COMES:
             raise InvalidArgumentError("after_position", "a position, 0 for all that is kept or -1 for what comes")

@@ -113,8 +113,13 @@ class BindingServicer(BindingServiceServicer):
     async def WatchBindings(
         self, request: binding_service_pb2.WatchBindingsRequest, context: Any
     ) -> AsyncIterator[binding_service_pb2.WatchBindingsResponse]:
-        async for changes in self._changes.watch(request.tenant_id, request.after_position):
-            yield binding_service_pb2.WatchBindingsResponse(changes=[change_to_proto(each) for each in changes])
+        position = await self._changes.first_position(request.tenant_id, request.after_position)
+        # Who asked for what comes could not go on from there otherwise, if cut before the first change.
+        yield binding_service_pb2.WatchBindingsResponse(position=position)
+        async for changes in self._changes.watch(request.tenant_id, position):
+            yield binding_service_pb2.WatchBindingsResponse(
+                changes=[change_to_proto(each) for each in changes], position=changes[-1].position
+            )
 
     async def ListAuditEntries(
         self, request: binding_service_pb2.ListAuditEntriesRequest, context: Any

@@ -54,3 +54,19 @@ def test_a_cut_is_told_once_however_long_it_lasts() -> None:
     assert streams.opened == [-1] * 5
     assert streams.cuts == [-1]
     assert len(streams.pauses) == 4
+
+
+def test_a_stream_that_is_cut_before_its_first_change_goes_on_where_it_began() -> None:
+    opened: list[int] = []
+
+    def read(after: int) -> Iterator[WatchBindingsResponse]:
+        opened.append(after)
+        yield WatchBindingsResponse(position=7)
+        if len(opened) == 3:
+            yield WatchBindingsResponse(changes=[BindingChange(position=8)], position=8)
+        raise UnavailableError("stopping")
+
+    cuts: list[int] = []
+    assert next(followed(read, -1, cuts.append, lambda _: None)).position == 8
+    assert opened == [-1, 7, 7]
+    assert cuts == [7, 7]

@@ -64,11 +64,31 @@ async def test_a_watcher_hears_what_was_and_what_comes(client: Client) -> None:
     assert made.changed_at.ToDatetime(NOW.tzinfo) == NOW
     assert (made.binding.revision, made.binding.one_way) == (1, False)
     assert moved.binding == gone.binding == changed
-    # Whoever begins now hears of nothing before; when that was, nobody knows but the service.
+    # Whoever begins now hears of nothing before.
     assert [each.position for each in await Watcher(client, 1).hear(2)] == [2, 3]
     third = await client.bind()
     assert (await late.hear(1))[0].position <= 4
     assert (await Watcher(client, 3).hear(1))[0].binding == third
+
+
+async def test_a_stream_says_at_once_where_it_begins(client: Client) -> None:
+    """Whoever begins with what comes, and is cut before the first change, goes on from there without a gap."""
+    await client.add_tenant()
+    await client.bind()
+    for after, begins in ((-1, 1), (0, 0), (1, 1)):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            watcher = Watcher(client, after)
+            first = await watcher.call.read()
+        assert (list(first.changes), first.position) == ([], begins)
+        watcher.call.cancel()
+    late = Watcher(client, -1)
+    begun = (await late.call.read()).position
+    late.call.cancel()
+    await client.bind(access_number="02566000002")
+    resumed = Watcher(client, begun)
+    await resumed.call.read()
+    answer = await resumed.call.read()
+    assert ([each.position for each in answer.changes], answer.position) == ([2], 2)
 
 
 async def test_the_changes_of_an_import_come_one_by_one(client: Client) -> None:

@@ -167,10 +167,12 @@ class WatchBindingsRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., after_position: _Optional[int] = ...) -> None: ...
 
 class WatchBindingsResponse(_message.Message):
-    __slots__ = ("changes",)
+    __slots__ = ("changes", "position")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[BindingChange]
-    def __init__(self, changes: _Optional[_Iterable[_Union[BindingChange, _Mapping]]] = ...) -> None: ...
+    position: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[BindingChange, _Mapping]]] = ..., position: _Optional[int] = ...) -> None: ...
 
 class BindingChange(_message.Message):
     __slots__ = ("position", "type", "binding", "changed_at")
