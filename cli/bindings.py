@@ -69,7 +69,9 @@ def list_(
     console = stdout_console()
     console.print(listing if bindings else "no such bindings: `axbridge bind axb` and the like make one")
     if more:
-        console.print(f"there are more than {limit}: narrow the list with --access or --number, or raise --limit")
+        # Of those in a state it is not known before they are looked for.
+        there_are = "there are" if state is None else "there may be"
+        console.print(f"{there_are} more than {limit}: narrow the list with --access or --number, or raise --limit")
 
 
 @app.command()

@@ -47,7 +47,7 @@ class BindingState(Enum):
 class BindingFilter:
     """Which bindings to list; numbers in normal form, empty: any. `number` stands as A, B or callback.
 
-    `state` is that at `now`; None: any.
+    `state` is that at `now`; None: any. With `until` none behind this position.
     """
 
     tenant_id: str
@@ -55,6 +55,7 @@ class BindingFilter:
     number: str = ""
     state: BindingState | None = None
     now: datetime = THE_END
+    until: "BindingPosition | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,15 @@ class BindingStore(Protocol):
         """At most `limit` bindings behind `after`, in the order of (created_at, binding_id).
 
         Going on from the last one of each page visits every binding that exists throughout exactly once.
+        """
+        ...
+
+    async def position_after(
+        self, which: BindingFilter, after: BindingPosition | None, count: int
+    ) -> BindingPosition | None:
+        """The position of the `count`th binding behind `after`, None where there are fewer.
+
+        Of the filter only the tenant and the access number count.
         """
         ...
 

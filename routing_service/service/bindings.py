@@ -38,12 +38,18 @@ CHANGEABLE_FIELDS: ChangeableFields = {
     "callback_to_last_caller": (),
 }
 
+# No index tells states apart, which pass with the time. So of bindings in a state no more than these are looked through
+# for a page: reading all of a tenant's would take longer than a read may.
+LOOKED_THROUGH_AT_ONCE = 20_000
 _BINDING_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class BindingPage:
-    """Some bindings, oldest first, and the token of the next page; empty: this was the last."""
+    """Some bindings, oldest first, and the token of the next page; empty: this was the last.
+
+    A page may be short, and even be empty, while there are more.
+    """
 
     bindings: Sequence[Binding]
     next_page_token: str
@@ -53,12 +59,18 @@ class BindingService:
     """Create, read, list, change and end bindings. Tenants come as ids; another tenant's bindings don't exist here."""
 
     def __init__(
-        self, bindings: BindingStore, tenants: TenantStore, clock: Clock, new_binding_id: Callable[[], str]
+        self,
+        bindings: BindingStore,
+        tenants: TenantStore,
+        clock: Clock,
+        new_binding_id: Callable[[], str],
+        looked_through_at_once: int = LOOKED_THROUGH_AT_ONCE,
     ) -> None:
         self._bindings = bindings
         self._tenants = tenants
         self._clock = clock
         self._new_binding_id = new_binding_id
+        self._looked_through_at_once = looked_through_at_once
 
     async def create(self, tenant_id: str, terms: BindingTerms, origin: WriteOrigin = NO_ORIGIN) -> Binding:
         """Store a new binding, once for each request that is named.
@@ -105,12 +117,15 @@ class BindingService:
         state = "" if which.state is None else which.state.value
         listed = ("bindings", which.tenant_id, which.access_number, which.number, state)
         after = _position(token, listed) if token else None
+        if which.state is not None and not which.number:
+            until = await self._bindings.position_after(which, after, self._looked_through_at_once)
+            which = replace(which, until=until)
         # One more than asked for tells whether there is another page.
         found = await self._bindings.list_page(which, after, limit + 1)
         page = found[:limit]
-        if len(found) <= limit:
+        last = BindingPosition(page[-1].created_at, page[-1].binding_id) if len(found) > limit else which.until
+        if last is None:
             return BindingPage(page, "")
-        last = page[-1]
         return BindingPage(page, page_token((to_microseconds(last.created_at), last.binding_id), listed))
 
     async def update(

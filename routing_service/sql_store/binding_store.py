@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from common.clock import Clock, SystemClock, to_microseconds
+from common.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
@@ -59,6 +59,21 @@ class SqlBindingStore:
         async def work(connection: AsyncConnection) -> Sequence[Binding]:
             page = page_statement(which, after, limit)
             return [read_binding(row) for row in (await connection.execute(page)).all()]
+
+        return await self._database.read(work)
+
+    async def position_after(
+        self, which: BindingFilter, after: BindingPosition | None, count: int
+    ) -> BindingPosition | None:
+        order = (bindings.c.created_at_us, bindings.c.binding_id)
+        statement = sa.select(*order).where(bindings.c.tenant_id == which.tenant_id)
+        if which.access_number:
+            statement = statement.where(bindings.c.access_number == which.access_number)
+        statement = _between(statement, after, None).order_by(*order).offset(count - 1).limit(1)
+
+        async def work(connection: AsyncConnection) -> BindingPosition | None:
+            row = (await connection.execute(statement)).one_or_none()
+            return None if row is None else BindingPosition(from_microseconds(row.created_at_us), row.binding_id)
 
         return await self._database.read(work)
 
@@ -141,10 +156,18 @@ def page_statement(which: BindingFilter, after: BindingPosition | None, limit: i
     if which.access_number:
         statement = statement.where(bindings.c.access_number == which.access_number)
     order = (bindings.c.created_at_us, bindings.c.binding_id)
+    return _between(statement, after, which.until).order_by(*order).limit(limit)
+
+
+def _between(
+    statement: "sa.Select[Any]", after: BindingPosition | None, until: BindingPosition | None
+) -> "sa.Select[Any]":
+    place = sa.tuple_(bindings.c.created_at_us, bindings.c.binding_id)
     if after is not None:
-        position = (to_microseconds(after.created_at), after.binding_id)
-        statement = statement.where(sa.tuple_(*order) > sa.tuple_(*position))
-    return statement.order_by(*order).limit(limit)
+        statement = statement.where(place > sa.tuple_(to_microseconds(after.created_at), after.binding_id))
+    if until is not None:
+        statement = statement.where(place <= sa.tuple_(to_microseconds(until.created_at), until.binding_id))
+    return statement
 
 
 def _ids_with(tenant_id: str, number: str) -> "sa.CompoundSelect[Any]":

@@ -1,7 +1,7 @@
 """The contract of BindingStore: what is stored, found, changed and kept."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ from common.errors import AbortedError, NotFoundError
 from routing_service.domain.binding import Binding, BindingTerms
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.tenant import Tenant
-from routing_service.ports import BindingFilter, BindingPosition
+from routing_service.ports import BindingFilter, BindingPosition, BindingState
+from routing_service.service.bindings import BindingService
 from tests.contract.routing_store.conftest import Stores
+from tests.support.clock import FakeClock
 from tests.unit.routing_service.builders import (
     FULL_MEMBER_PROMPTS,
     FULL_PROFILE,
@@ -234,6 +236,70 @@ async def test_filters(stores: Stores) -> None:
     assert await ids(number=B) == ["pair", "elsewhere"]
     assert await ids(X2, B) == ["elsewhere"]
     assert await ids(X2, A) == []
+
+
+async def test_states(stores: Stores) -> None:
+    validity: dict[str, dict[str, Any]] = {
+        "always": {},
+        "ended": {"expires_at": NOW},
+        "ends": {"expires_at": NOW + MINUTE},
+        "begins": {"not_before": NOW + MINUTE},
+        "began": {"not_before": NOW},
+        "never": {"not_before": NOW - 2 * MINUTE, "expires_at": NOW - MINUTE},
+    }
+    numbers = {name: f"+862566000020{place}" for place, name in enumerate(validity)}
+    for place, name in enumerate(validity):
+        terms = axb(A, B if place < 3 else C, numbers[name], **validity[name])
+        await create(stores, terms, name, at=NOW - MINUTE + timedelta(seconds=place))
+
+    async def names(state: BindingState, **where: str) -> list[str]:
+        which = BindingFilter(TENANT, state=state, now=NOW, **where)
+        return [each.binding_id for each in await stores.bindings.list_page(which, None, 10)]
+
+    assert await names(BindingState.IN_FORCE) == ["always", "ends", "began"]
+    assert await names(BindingState.PENDING) == ["begins"]
+    assert await names(BindingState.EXPIRED) == ["ended", "never"]
+    assert await names(BindingState.IN_FORCE, access_number=numbers["ends"]) == ["ends"]
+    assert await names(BindingState.IN_FORCE, access_number=numbers["ended"]) == []
+    assert await names(BindingState.IN_FORCE, number=C) == ["began"]
+    assert await names(BindingState.EXPIRED, access_number=numbers["never"], number=C) == ["never"]
+
+
+async def test_positions_a_number_of_bindings_away(stores: Stores) -> None:
+    for number in range(4):
+        # Two share each instant.
+        at = NOW + (number // 2) * MINUTE
+        terms = axb(f"+861380000{number:04}", f"+861390000{number:04}", X if number != 1 else X2)
+        await create(stores, terms, f"b{number}", at=at)
+
+    async def away(count: int, after: BindingPosition | None = None, access_number: str = "") -> str | None:
+        found = await stores.bindings.position_after(BindingFilter(TENANT, access_number), after, count)
+        return None if found is None else found.binding_id
+
+    assert [await away(count) for count in (1, 3, 4, 5)] == ["b0", "b2", "b3", None]
+    assert await away(2, BindingPosition(NOW, "b0")) == "b2"
+    assert await away(2, access_number=X) == "b2"
+    until = BindingPosition(NOW + MINUTE, "b2")
+    page = await stores.bindings.list_page(BindingFilter(TENANT, until=until), BindingPosition(NOW, "b0"), 10)
+    assert [each.binding_id for each in page] == ["b1", "b2"]
+
+
+async def test_bindings_in_a_state_are_looked_for_some_at_a_time(stores: Stores) -> None:
+    """Among a million that have expired, those in force are not found within a read's time by one statement."""
+    for number in range(12):
+        ends = None if number in (4, 10, 11) else NOW
+        terms = axb(f"+861380000{number:04}", f"+861390000{number:04}", expires_at=ends)
+        await create(stores, terms, f"b{number:02}", at=NOW - MINUTE)
+    service = BindingService(stores.bindings, stores.tenants, FakeClock(NOW), str, looked_through_at_once=3)
+    pages: list[list[str]] = []
+    token = ""
+    while token or not pages:
+        page = await service.list_page(BindingFilter(TENANT, state=BindingState.IN_FORCE), 1, token)
+        pages.append([each.binding_id for each in page.bindings])
+        token = page.next_page_token
+    assert pages == [[], ["b04"], [], ["b10"], ["b11"]]
+    whole = await service.list_page(BindingFilter(TENANT), 100, "")
+    assert (len(whole.bindings), whole.next_page_token) == (12, "")
 
 
 async def test_history_tells_who_was_bound_when(stores: Stores) -> None:
