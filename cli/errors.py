@@ -66,6 +66,18 @@ _OPTIONS = {
     "from": "--from",
     "before": "--before",
     "update_mask": "the options",
+    "expected_revision": "--if-revision",
+    "object_id": "--object",
+    "after_position": "--after",
+    "city_code": "--city",
+    "capabilities": "--capability",
+    "targets.number": "--member",
+    "targets.display_number": "--member",
+    "access_numbers": "NUMBER",
+    "access_numbers.number": "NUMBER",
+    "numbers": "NUMBER",
+    "filter.numbers": "--number",
+    "filter.codes": "--code",
 }
 _PLAIN_OPTIONS = frozenset(
     {
@@ -94,6 +106,12 @@ _PLAIN_OPTIONS = frozenset(
         "one_way",
         "state",
         "number",
+        "pool",
+        "cool_down",
+        "window",
+        "atomic",
+        "dry_run",
+        "request_id",
     }
 )
 
@@ -105,8 +123,11 @@ def option_for(field: str) -> str:
     """
     if field.startswith(_IN_FILES):
         return field
-    for part in reversed(field.split(".")):
-        name = part.partition("[")[0]
+    names = [part.partition("[")[0] for part in field.split(".")]
+    for place, name in reversed([*enumerate(names)]):
+        above = names[place - 1] if place else ""
+        if f"{above}.{name}" in _OPTIONS:
+            return _OPTIONS[f"{above}.{name}"]
         if name in _OPTIONS:
             return _OPTIONS[name]
         if name in _PLAIN_OPTIONS:
@@ -119,7 +140,7 @@ def one_line(error: AxbridgeError) -> str:
     message = " ".join(error.message.split()).rstrip(".")
     # The services name fields as the contracts do, sometimes in front of the message as well.
     field, separator, rest = message.partition(": ")
-    named = error.metadata.get("field")
+    named = error.metadata.get("field", "")
     if separator and (field == named or (not named and _FIELD.fullmatch(field))):
         message = f"{option_for(field)}: {rest}"
     elif named:
