@@ -84,7 +84,9 @@ def import_bindings(
     target: RoutingTarget,
     output: OutputOptions,
     atomic: Annotated[bool, typer.Option("--atomic", help="All rows or none, at most 20,000.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, store nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, store nothing; at most 100,000.")
+    ] = False,
     rejected: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Write refused rows to this file, with reasons: mended, it can be imported."),

@@ -20,6 +20,8 @@ from routing_service.tenant_rules import check_tenant_id
 CHUNK_ROWS = 1000
 # All of an atomic import is held in memory, and its transaction holds up other writers.
 MAX_ATOMIC_ROWS = 20_000
+# Of a dry run every row's claims are remembered, about 500 bytes a row.
+MAX_DRY_RUN_ROWS = 100_000
 # Rows that are checked before queries get their turn again.
 _ROWS_AT_ONCE = 50
 
@@ -33,11 +35,13 @@ class ImportService:
         tenants: TenantStore,
         clock: Clock,
         new_binding_id: Callable[[], str],
+        max_dry_run_rows: int = MAX_DRY_RUN_ROWS,
     ) -> None:
         self._importer = importer
         self._tenants = tenants
         self._clock = clock
         self._new_binding_id = new_binding_id
+        self._max_dry_run_rows = max_dry_run_rows
 
     async def run(
         self, options: ImportOptions, rows: AsyncIterator[Sequence[ImportRow]], origin: WriteOrigin
@@ -57,8 +61,13 @@ class ImportService:
         if tenant is None:
             raise no_such_tenant(options.tenant_id)
         taken: dict[tuple[str, str], str] = {}
-        part = 0
+        part, count = 0, 0
         async for some in _in_chunks(rows, options.atomic):
+            count += len(some)
+            if options.dry_run and count > self._max_dry_run_rows:
+                raise InvalidArgumentError(
+                    "options.dry_run", f"at most {self._max_dry_run_rows} rows can be checked at once"
+                )
             chunk = ImportChunk(self._clock.now(), options.atomic, options.dry_run, part, taken)
             yield await self._store(options, tenant, some, chunk, origin)
             part += 1

@@ -108,6 +108,23 @@ async def test_a_dry_run_finds_the_same_and_stores_nothing(stores: Stores, impor
     assert await SqlChangeFeed(stores.database).last_position(TENANT) == 0
 
 
+async def test_a_dry_run_remembers_no_more_than_it_may(stores: Stores) -> None:
+    importer = SqlBindingImporter(stores.database, SystemClock(), stores.writer)
+    service = ImportService(importer, stores.tenants, SystemClock(), lambda: "i1", max_dry_run_rows=CHUNK_ROWS + 1)
+
+    async def outcomes(count: int, **options: bool) -> int:
+        async def rows() -> AsyncIterator[Sequence[ImportRow]]:
+            yield [ImportRow(row, "", InvalidArgumentError("binding.kind", "none"), b"") for row in range(count)]
+
+        found = service.run(ImportOptions(TENANT, **options), rows(), NO_ORIGIN)
+        return sum([len(some) async for some in found])
+
+    assert await outcomes(CHUNK_ROWS + 1, dry_run=True) == CHUNK_ROWS + 1
+    assert await outcomes(CHUNK_ROWS + 2) == CHUNK_ROWS + 2
+    with pytest.raises(InvalidArgumentError, match=r"options\.dry_run"):
+        await outcomes(CHUNK_ROWS + 2, dry_run=True)
+
+
 async def test_sent_again_under_its_name_it_stores_what_is_missing(stores: Stores, importing: Importing) -> None:
     rows = [axb(A, f"+861390000{n:04d}", f"+86256600{n:04d}") for n in range(CHUNK_ROWS + 5)]
     origin = WriteOrigin("crm", "nightly")
