@@ -11,7 +11,9 @@ from typing import Any
 
 import grpc
 import pytest
-from axbridge.routing.v1 import binding_service_pb2, routing_service_pb2
+from axbridge.routing.v1 import binding_pb2, binding_service_pb2, number_list_service_pb2, routing_service_pb2
+from axbridge.routing.v1.binding_service_pb2_grpc import BindingServiceStub
+from axbridge.routing.v1.number_list_service_pb2_grpc import NumberListServiceStub
 from axbridge.routing.v1.routing_service_pb2_grpc import RoutingServiceStub
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -171,6 +173,46 @@ def test_every_method_refuses_whoever_has_no_right(guarded: Guarded) -> None:
                 assert ask(channel, method)[0] not in (denied, unauthenticated), f"nobody at all may call {name}"
     assert {name for name in seen if name.startswith("/axbridge.")} >= FOR_THE_GATEWAY
     assert seen | {"/grpc.health.v1.Health/List"} >= OPEN | FOR_ANYBODY_KNOWN
+
+
+def test_the_audit_log_names_who_showed_which_key(guarded: Guarded) -> None:
+    """Also of writes that come as a stream, and where the request says another name."""
+    writer = guarded.files.add_key("importer", (TENANT,), ("write",))
+    pair = binding_pb2.Binding(
+        kind=binding_pb2.BINDING_KIND_AXB, access_number="02566000007", a_number="13600001111", b_number="13700001111"
+    )
+    options = binding_service_pb2.ImportOptions(tenant_id=TENANT, request_id="admin")
+    entry = number_list_service_pb2.NumberListEntry(
+        tenant_id=TENANT,
+        action=number_list_service_pb2.NUMBER_LIST_ACTION_BLOCK,
+        pattern_type=number_list_service_pb2.NUMBER_PATTERN_TYPE_EXACT,
+        pattern="13500001111",
+    )
+    with guarded.files.connect(writer)(guarded.stack.routing.address) as channel:
+        lists = NumberListServiceStub(channel)
+        block = number_list_service_pb2.CreateNumberListEntryRequest(entry=entry)
+
+        def is_known() -> bool:
+            try:
+                return lists.CreateNumberListEntry(block, timeout=5) is not None
+            except grpc.RpcError as error:
+                assert from_rpc_error(error).reason == "UNKNOWN_CREDENTIAL"
+                return False
+
+        eventually(is_known)
+        rows = binding_service_pb2.ImportBindingsRequest(options=options, bindings=[pair])
+        (answer,) = BindingServiceStub(channel).ImportBindings(iter([rows]), timeout=5)
+        assert not answer.results[0].error
+    with guarded.files.connect(guarded.files.admin)(guarded.stack.routing.address) as channel:
+        everything = binding_service_pb2.ListAuditEntriesRequest(tenant_id=TENANT)
+        found = BindingServiceStub(channel).ListAuditEntries(everything, timeout=5).entries
+    assert {(each.action, each.actor) for each in found} >= {
+        ("tenant.create", "admin"),
+        ("binding.create", "admin"),
+        ("list.create", "importer"),
+        ("binding.import", "importer"),
+    }
+    assert "anonymous" not in {each.actor for each in found}
 
 
 def test_the_gateway_is_known_by_its_certificate_and_may_no_more_than_it_needs(guarded: Guarded) -> None:
