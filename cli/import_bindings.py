@@ -151,6 +151,8 @@ def _run(sent: _Sent, refused: _Rejected, target: RoutingTarget, total: int) -> 
                         refused.add(row, result)
                 done += len(response.results)
                 progress.advance(task, len(response.results))
+    except KeyboardInterrupt:
+        fail(_how_far(sent.options, done, refused.count, total), code=130)
     except AxbridgeError as error:
         if not done:
             raise

@@ -1,12 +1,15 @@
 """`axbridge import`: files that are no good, refused rows, and imports that are cut off."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axbridge.routing.v1 import binding_pb2
 from axbridge.routing.v1.binding_service_pb2 import ImportBindingsRequest, ImportBindingsResponse, ImportResult
 
+from cli.clients import Caller
 from tests.unit.cli.conftest import Cli, FakeServices
 
 Verdict = Callable[[binding_pb2.Binding], str]
@@ -109,11 +112,24 @@ def test_what_is_no_file_of_rows(cli: Cli, services: FakeServices, file: Path, t
     ],
 )
 def test_an_import_that_is_cut_off_says_how_far_it_came(
-    cli: Cli, services: FakeServices, file: Path, more: tuple[str, ...], advice: str
+    cli: Cli,
+    services: FakeServices,
+    file: Path,
+    more: tuple[str, ...],
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    exchange = Caller.exchange
+
+    def interrupted(*arguments: Any) -> Iterator[Any]:
+        yield from itertools.islice(exchange(*arguments), 2)
+        raise KeyboardInterrupt
+
     services.answers["ImportBindings"] = importing(no_kind, ends_after=2)
     file.write_text("kind,access_number\nAX,02566000001\nAXQ,02566000002\nAX,02566000003\n")
     line = cli.error("import", str(file), "--tenant", "1", *more)
 
     assert "after 2 of 3 rows" in line and advice in line
+    monkeypatch.setattr(Caller, "exchange", interrupted)
+    assert "after 2 of 3 rows" in cli.error("import", str(file), "--tenant", "1", *more, code=130)
     assert ("of which 1 are stored" in line) is (more != ("--dry-run",))
