@@ -18,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from axbridge_client.deliveries import Deliveries
 from axbridge_client.reconnecting import Patience
 from common.auth.unmasking import UNMASK_METADATA
-from common.grpc_channel import KEEPALIVE_TIME_SECONDS, KEEPALIVE_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES, resolvable
+from common.grpc_channel import MAX_MESSAGE_BYTES, keepalive_options, resolvable
 from common.grpc_errors import from_rpc_error
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -96,10 +96,7 @@ class AxbridgeClient:
         options: list[tuple[str, str | int]] = [
             ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
             ("grpc.enable_retries", 0),
-            ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
-            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
-            # By default a service that is frozen, whose system still answers for it, is left after a minute.
-            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+            *keepalive_options(),
             ("grpc.initial_reconnect_backoff_ms", 100),
             # How long making a connection may take, in spite of the name: the service can be far away.
             ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),

@@ -15,7 +15,12 @@ from common.auth.exposure import is_loopback
 from common.auth.unmasking import UNMASK_METADATA
 from common.clock import SystemClock
 from common.errors import AxbridgeError, InvalidArgumentError
-from common.grpc_channel import MAX_MESSAGE_BYTES, ChannelSecurity, resolvable
+from common.grpc_channel import (
+    MAX_MESSAGE_BYTES,
+    ChannelSecurity,
+    keepalive_options,
+    resolvable,
+)
 from common.tls import TlsFiles, channel_credentials, load_tls
 
 ApiKeyFile = Annotated[
@@ -74,6 +79,8 @@ def open_way(target: str, security: ChannelSecurity, *, unmask: bool = False) ->
         # An address is an address: no proxy from the environment stands between us and our own services.
         ("grpc.enable_http_proxy", 0),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        # A stream has no deadline: without pings one whose machine is gone would be waited for without end.
+        *keepalive_options(),
     ]
     if security.server_name:
         options.append(("grpc.ssl_target_name_override", security.server_name))

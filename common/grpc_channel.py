@@ -66,6 +66,16 @@ def open_channel(target: str, security: ChannelSecurity = IN_THE_CLEAR) -> grpc.
     return RenewedChannel(make, tls, api_key)
 
 
+def keepalive_options() -> list[tuple[str, int]]:
+    """Options by which a channel or a server notices within 25 s that the other side is gone without a word."""
+    return [
+        ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+        # What the answer to a ping is waited for is another option, a minute by default (seen in grpcio 1.85).
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+    ]
+
+
 def open_api_key(path: Path) -> ReloadedFile[str]:
     """The API key in a file, read again when it changes. Raises OSError, or UnauthenticatedError when it holds none."""
     return ReloadedFile("API key", [path], lambda: parse_api_key(path.read_text("ascii", "replace").strip()).text)
@@ -78,8 +88,7 @@ def _options() -> list[tuple[str, str | int]]:
         ("grpc.enable_retries", 0),
         # An address is an address: no proxy from the environment stands between us and our own services.
         ("grpc.enable_http_proxy", 0),
-        ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
-        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+        *keepalive_options(),
         ("grpc.keepalive_permit_without_calls", 1),
         # A service that is back is found quickly: a call waits for nothing that is longer than its own budget.
         ("grpc.initial_reconnect_backoff_ms", 100),

@@ -9,7 +9,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from common.grpc_channel import KEEPALIVE_TIME_SECONDS, KEEPALIVE_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES
+from common.grpc_channel import KEEPALIVE_TIME_SECONDS, MAX_MESSAGE_BYTES, keepalive_options
 from common.grpc_errors import ErrorInterceptor
 from common.health_servicer import HealthServicer
 from common.reloading import ReloadedFile, following
@@ -74,11 +74,7 @@ async def running_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_TIME_SECONDS * 1000 // 2),
             ("grpc.keepalive_permit_without_calls", 1),
             # A client whose machine is gone is noticed, and what its streams hold is free again.
-            ("grpc.keepalive_time_ms", KEEPALIVE_TIME_SECONDS * 1000),
-            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
-            # The one above bounds how long TCP waits. One whose process is frozen still has a system that answers for
-            # it, and is noticed by this one, which is a minute by default.
-            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+            *keepalive_options(),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             # One client can't hold everything, nor keep us waiting for its handshake.

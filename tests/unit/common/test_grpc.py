@@ -1,6 +1,7 @@
 """Errors, health and the graceful end of a server, over a real connection."""
 
 import asyncio
+from contextlib import suppress
 
 import grpc
 import grpc.aio
@@ -111,6 +112,55 @@ async def test_stopping_lets_calls_in_flight_finish_and_turns_health_off() -> No
         servicer.go_on.set()
         assert await in_flight == call_service_pb2.GetCallResponse()
         await stopping
+
+
+class Wire:
+    """A connection to a server that can go dead: nothing comes through any more, and nobody is told."""
+
+    def __init__(self, address: str) -> None:
+        self._host, _, port = address.rpartition(":")
+        self._port = int(port)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_dead = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+        for pair in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._carry(*pair))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if not self.is_dead:
+                    writer.write(data)
+        writer.close()
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+async def test_a_dead_connection_is_noticed_at_either_end(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream has no deadline. By default the answer to a ping is waited for a minute, whatever the keepalive says."""
+
+    def hurry(who: str) -> None:
+        seconds = (1, 1) if who == side else (1000, 1000)
+        for name, value in zip(("KEEPALIVE_TIME_SECONDS", "KEEPALIVE_TIMEOUT_SECONDS"), seconds, strict=True):
+            monkeypatch.setattr(f"common.grpc_channel.{name}", value)
+
+    hurry("server")
+    async with running_server(LOOPBACK, lambda server: None, [SERVICE]) as server:
+        wire = Wire(server.address)
+        hurry("client")
+        async with await asyncio.start_server(wire.serve, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            async with open_channel(f"127.0.0.1:{port}") as channel:
+                watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+                await watch.read()
+                wire.is_dead = True
+                async with asyncio.timeout(20):
+                    with pytest.raises(grpc.RpcError) as failure:
+                        await watch.read()
+            assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_taken_address_is_an_error_of_its_own() -> None:
