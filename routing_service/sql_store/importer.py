@@ -1,6 +1,8 @@
 """BindingImporter on a database: many bindings by few statements."""
 
-from collections.abc import Collection, Iterator, Sequence
+import asyncio
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -36,6 +38,7 @@ CHUNK_TIMEOUT_SECONDS = 20.0
 ATOMIC_TIMEOUT_SECONDS = 60.0
 _NOT_STORED = "another row was refused, and all rows or none are stored"
 _Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 _Place = tuple[str, str]
 
 
@@ -89,7 +92,7 @@ class SqlBindingImporter:
         if not tenant.settings.foreign_display_numbers_allowed:
             drafts = await _without_foreign_display_numbers(connection, tenant_id, drafts)
         sifting = _Sifting(await self._holders(connection, tenant_id, wanted, chunk.at), foreign, chunk)
-        outcomes = [sifting.outcome(each) for each in drafts]
+        outcomes = await _for_each(sifting.outcome, drafts)
         if chunk.atomic and any(each.is_refused for each in outcomes):
             raise _NothingStoredError(
                 [each if each.is_refused else ImportOutcome(each.row, error=_NOT_STORED) for each in outcomes]
@@ -98,7 +101,7 @@ class SqlBindingImporter:
             raise _NothingStoredError(outcomes)
         await _give_way(connection, tenant_id, sifting.gives_way)
         kept = [each.binding for each in sifting.kept]
-        columns = [binding_values(each) for each in kept]
+        columns = await _for_each(binding_values, kept)
         for of_bindings in _sliced(columns):
             await insert_rows(connection, bindings, [sealed_binding(each) for each in of_bindings])
         for claimed in _sliced(sifting.claims(tenant_id)):
@@ -140,13 +143,13 @@ class SqlBindingImporter:
             )
         )
         holders: dict[_Place, tuple[str, bool]] = {}
-        places = {
-            (access_number, stored_number(tenant_id, number)): (access_number, number)
-            for each in drafts
-            for access_number, number in _places(each)
-        }
-        for some in _sliced(sorted(places)):
-            rows = (await connection.execute(statement, {"places": json_list(some)})).all()
+        places: dict[_Place, _Place] = {}
+        for some in _sliced(drafts):
+            for access_number, number in itertools.chain.from_iterable(map(_places, some)):
+                places[access_number, stored_number(tenant_id, number)] = (access_number, number)
+            await asyncio.sleep(0)
+        for listed_places in _sliced(sorted(places)):
+            rows = (await connection.execute(statement, {"places": json_list(listed_places)})).all()
             held_places = (row for row in rows if row.binding_id is not None)
             holders.update(
                 {places[row.access_number, row.number]: (row.binding_id, bool(row.live)) for row in held_places}
@@ -219,7 +222,9 @@ class _Sifting:
 
 async def _without_foreign_display_numbers(connection: AsyncConnection, tenant_id: str, drafts: Drafts) -> Drafts:
     """The drafts, with those refused that show numbers which are not the tenant's."""
-    shown = {each.row: display_numbers(each.binding.terms) for each in drafts if isinstance(each, ImportDraft)}
+    wanted = [each for each in drafts if isinstance(each, ImportDraft)]
+    of_drafts = await _for_each(lambda draft: display_numbers(draft.binding.terms), wanted)
+    shown = {each.row: of_row for each, of_row in zip(wanted, of_drafts, strict=True)}
     numbers = sorted({number for of_row in shown.values() for number in of_row})
     foreign = {number for some in _sliced(numbers) for number in await foreign_numbers(connection, tenant_id, some)}
     checked: list[ImportDraft | ImportOutcome] = []
@@ -244,6 +249,15 @@ async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collect
 def _places(draft: ImportDraft) -> list[_Place]:
     terms = draft.binding.terms
     return [(terms.access_number, number) for number in terms.claims()]
+
+
+async def _for_each(function: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
+    """What a function makes of each item; calls get their turn in between."""
+    made: list[_Made] = []
+    for some in _sliced(items):
+        made += map(function, some)
+        await asyncio.sleep(0)
+    return made
 
 
 def _sliced(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
