@@ -65,7 +65,10 @@ def list_(
             each.object_id,
             free_text(_change(each)),
         )
-    stdout_console().print(listing if entries else "nothing was changed")
+    console = stdout_console()
+    console.print(listing if entries else "nothing was changed")
+    if token:
+        console.print(f"there are more than {limit}: narrow the list with --object, or raise --limit")
 
 
 @app.command("events")
@@ -96,7 +99,10 @@ def events(
     for each in entries:
         asked = free_text(_asked(each.after_json))
         add_row(listing, str(each.entry_id), local_time(each.at), each.actor, each.action, asked)
-    stdout_console().print(listing if entries else "nothing was written down")
+    console = stdout_console()
+    console.print(listing if entries else "nothing was written down")
+    if token:
+        console.print(f"there are more than {limit}: raise --limit")
 
 
 def _asked(document: str) -> str:

@@ -96,6 +96,9 @@ def import_bindings(
     ] = "",
 ) -> None:
     """Create many bindings from a CSV file. Exits with 1 when a row was refused."""
+    if not file.is_file():
+        # What comes out of a pipe is gone once its rows are counted.
+        raise typer.BadParameter("a regular file is expected, it is read twice", param_hint="FILE.csv")
     columns: Sequence[str] = ()
     total = 0
     for row in read_rows(file):
@@ -157,6 +160,8 @@ def _run(sent: _Sent, refused: _Rejected, target: RoutingTarget, total: int) -> 
         if not done:
             raise
         fail(f"{one_line(error)}; {_how_far(sent.options, done, refused.count, total)}")
+    if done != total:
+        fail(f"{done} rows were dealt with, and {total} were counted before: the file changed while it was read")
     return refused
 
 

@@ -1,5 +1,7 @@
 """`axbridge pool`: the access numbers of a tenant."""
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +26,7 @@ from cli.output import (
     table,
 )
 from cli.values import parse_duration
+from common.errors import AxbridgeError
 
 app = typer.Typer(help="Number pools: access numbers, and picking one for a pair.", no_args_is_help=True)
 
@@ -34,6 +37,8 @@ Capabilities = Annotated[
     list[str] | None, typer.Option("--capability", help="What the number can do, such as sms. Repeatable.")
 ]
 _MOST_AT_ONCE = 1000
+# What the service calls a number by.
+_PLACE = re.compile(r"access_numbers\[(\d+)\]")
 
 
 class Previous(StrEnum):
@@ -81,7 +86,10 @@ def add(
                 ],
                 request_id=f"{request_id}/{start}" if request_id and start else request_id,
             )
-            added.extend(client.caller.call(client.pools.AddAccessNumbers, request).access_numbers)
+            try:
+                added.extend(client.caller.call(client.pools.AddAccessNumbers, request).access_numbers)
+            except AxbridgeError as error:
+                raise _about_number(error, given[start : start + _MOST_AT_ONCE], len(added)) from error
     if output.as_json:
         # Access numbers are the enterprise's own.
         print_messages(added, unmask=True)
@@ -231,6 +239,17 @@ def forecast(
     console.print(facts_table(facts))
     if found.needed > found.access_numbers:
         console.print(f"the pool is short of {found.needed - found.access_numbers}")
+
+
+def _about_number(error: AxbridgeError, numbers: Sequence[str], added: int) -> AxbridgeError:
+    """The error with the number that it is about, where it is about one, and how many were added before it."""
+    message, metadata = error.message, error.metadata
+    if found := _PLACE.match(metadata.get("field", "")):
+        message = f"{numbers[int(found[1])]}: {message.removeprefix(metadata['field']).removeprefix(': ')}"
+        metadata = {}
+    if added:
+        message = f"{message}; {added} numbers before it were added"
+    return AxbridgeError(message, reason=error.reason, metadata=metadata)
 
 
 def _lines(file: Path) -> list[str]:

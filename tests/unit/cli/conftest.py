@@ -17,6 +17,7 @@ from axbridge.events.v1 import (
 from axbridge.routing.v1 import (
     binding_service_pb2_grpc,
     number_list_service_pb2_grpc,
+    number_pool_service_pb2_grpc,
     routing_service_pb2_grpc,
     tenant_service_pb2_grpc,
 )
@@ -86,6 +87,9 @@ def services() -> Iterator[FakeServices]:
     )
     number_list_service_pb2_grpc.add_NumberListServiceServicer_to_server(
         _servicer(number_list_service_pb2_grpc.NumberListServiceServicer, fake), server
+    )
+    number_pool_service_pb2_grpc.add_NumberPoolServiceServicer_to_server(
+        _servicer(number_pool_service_pb2_grpc.NumberPoolServiceServicer, fake), server
     )
     call_service_pb2_grpc.add_CallServiceServicer_to_server(
         _servicer(call_service_pb2_grpc.CallServiceServicer, fake), server

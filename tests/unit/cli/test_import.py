@@ -1,6 +1,7 @@
 """`axbridge import`: files that are no good, refused rows, and imports that are cut off."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,19 @@ def test_what_is_no_file_of_rows(cli: Cli, services: FakeServices, file: Path, t
 
     assert "FILE.csv" in line and said in line
     assert services.requests == []
+
+
+def test_a_pipe_and_a_file_that_changes_are_no_import(cli: Cli, services: FakeServices, file: Path) -> None:
+    os.mkfifo(file)
+    assert "regular file" in cli.error("import", str(file), "--tenant", "1", code=2)
+    file.unlink()
+    file.write_text("kind,access_number\nAX,02566000001\nAX,02566000002\n")
+
+    def only_one(requests: Iterator[ImportBindingsRequest]) -> Iterator[ImportBindingsResponse]:
+        yield ImportBindingsResponse(results=[ImportResult(row=1, binding_id="b1")])
+
+    services.answers["ImportBindings"] = only_one
+    assert "1 rows were dealt with, and 2 were counted" in cli.error("import", str(file), "--tenant", "1")
 
 
 @pytest.mark.parametrize(
