@@ -111,6 +111,7 @@ def test_a_pipe_and_a_file_that_changes_are_no_import(cli: Cli, services: FakeSe
     file.write_text("kind,access_number\nAX,02566000001\nAX,02566000002\n")
 
     def only_one(requests: Iterator[ImportBindingsRequest]) -> Iterator[ImportBindingsResponse]:
+        assert sum(len(each.bindings) for each in requests) == 2
         yield ImportBindingsResponse(results=[ImportResult(row=1, binding_id="b1")])
 
     services.answers["ImportBindings"] = only_one
