@@ -15,11 +15,12 @@ from common.at_rest.cipher import current_cipher
 from common.clock import from_microseconds, to_microseconds
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
+from routing_service.domain.number_list import NumberListEntry
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes
 from routing_service.sql_store.bulk import insert_rows
-from routing_service.sql_store.rows import binding_values, tenant_values
+from routing_service.sql_store.rows import binding_values, list_entry_values, tenant_values
 from routing_service.sql_store.sealing import Columns, audit_place
 
 # From so many rows on they are worth a command of their own.
@@ -145,6 +146,16 @@ def binding_document(binding: Binding) -> Document:
 def tenant_document(tenant: Tenant) -> Document:
     """A tenant for the audit log."""
     return _document(tenant_values(tenant))
+
+
+def list_entry_document(entry: NumberListEntry) -> Document:
+    """An entry of a number list for the audit log."""
+    document = {name: value for name, value in list_entry_values(entry).items() if value != ""}
+    del document["expires_at_us"], document["created_at_us"]
+    document["created_at"] = entry.created_at.isoformat()
+    if entry.terms.expires_at is not None:
+        document["expires_at"] = entry.terms.expires_at.isoformat()
+    return document
 
 
 def _audit_record(write: BindingWrite) -> AuditRecord:

@@ -17,7 +17,7 @@ from routing_service.not_found import no_such_list_entry
 from routing_service.ports import BindingPosition, ListFilter
 from routing_service.sql_schema import number_list_entries
 from routing_service.sql_store.database import Database
-from routing_service.sql_store.journal import AuditRecord, Document, write_audit
+from routing_service.sql_store.journal import AuditRecord, list_entry_document, write_audit
 from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.rows import list_entry_values, read_list_entry, read_list_entry_values
@@ -55,8 +55,8 @@ class SqlNumberListStore:
             await _check_count(connection, tenant_id)
             await connection.execute(sa.insert(number_list_entries).values(sealed_entry(list_entry_values(entry))))
             _touch(transaction, entry)
-            records = [AuditRecord("list.delete", each.entry_id, before=_document(each)) for each in replaced]
-            records.append(AuditRecord("list.create", entry.entry_id, after=_document(entry)))
+            records = [AuditRecord("list.delete", each.entry_id, before=list_entry_document(each)) for each in replaced]
+            records.append(AuditRecord("list.create", entry.entry_id, after=list_entry_document(entry)))
             await write_audit(connection, tenant_id, origin, entry.created_at, records)
             return entry
 
@@ -97,7 +97,7 @@ class SqlNumberListStore:
             if entry is None:
                 raise no_such_list_entry(entry_id)
             _touch(transaction, entry)
-            record = AuditRecord("list.delete", entry_id, before=_document(entry))
+            record = AuditRecord("list.delete", entry_id, before=list_entry_document(entry))
             await write_audit(connection, tenant_id, origin, at, [record])
 
         async def once_only(transaction: Transaction) -> None:
@@ -151,13 +151,3 @@ def _touch(transaction: Transaction, entry: NumberListEntry) -> None:
         transaction.touch_tenant(entry.tenant_id)
     else:
         transaction.touch_access_numbers(entry.tenant_id, [entry.terms.access_number])
-
-
-def _document(entry: NumberListEntry) -> Document:
-    """An entry for the audit log."""
-    document = {name: value for name, value in list_entry_values(entry).items() if value != ""}
-    del document["expires_at_us"], document["created_at_us"]
-    document["created_at"] = entry.created_at.isoformat()
-    if entry.terms.expires_at is not None:
-        document["expires_at"] = entry.terms.expires_at.isoformat()
-    return document

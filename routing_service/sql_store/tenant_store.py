@@ -17,15 +17,18 @@ from routing_service.profile_rules import ProfileInUse
 from routing_service.sql_schema import bindings, number_list_entries, pool_numbers, requests, tenant_history, tenants
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
-from routing_service.sql_store.journal import AuditRecord, tenant_document, write_audit
+from routing_service.sql_store.journal import AuditRecord, list_entry_document, tenant_document, write_audit
 from routing_service.sql_store.list_history import keep_entries_as_history
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
-from routing_service.sql_store.rows import read_tenant, read_tenant_values, tenant_values
+from routing_service.sql_store.rows import read_list_entry, read_tenant, read_tenant_values, tenant_values
 from routing_service.sql_store.sealing import sealed_tenant
 from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
 
 # What the content hashes of writes of tenants begin with: these requests outlive their tenants.
 _OF_TENANTS = "tenant:"
+# With a tenant up to 100,000 entries of its lists go, each with an audit entry.
+_DELETION_TIMEOUT_SECONDS = 60.0
+_ENTRIES_AT_ONCE = 1000
 _TENANT_RESULT: ResultForm[Tenant] = ResultForm(
     lambda tenant: orjson.dumps(tenant_values(tenant)).decode(),
     lambda document: read_tenant_values(orjson.loads(document)),
@@ -131,12 +134,14 @@ class SqlTenantStore:
             await self._keep_as_history(connection, current)
             of_lists = number_list_entries.c.tenant_id == tenant_id
             await keep_entries_as_history(connection, self._clock.now(), of_lists)
+            await self._audit_lists(connection, tenant_id, origin)
             await connection.execute(sa.delete(tenants).where(tenants.c.tenant_id == tenant_id))
             record = AuditRecord("tenant.delete", tenant_id, tenant_document(current))
             await write_audit(connection, tenant_id, origin, self._clock.now(), [record])
             transaction.touch_tenant(tenant_id)
 
-        await self._writer.write(tenant_id, self._once(tenant_id, origin, work, NO_RESULT))
+        once_only = self._once(tenant_id, origin, work, NO_RESULT)
+        await self._writer.write(tenant_id, once_only, _DELETION_TIMEOUT_SECONDS)
 
     def _once(self, tenant_id: str, origin: WriteOrigin, work: Work[Result], form: ResultForm[Result]) -> Work[Result]:
         named = replace(origin, content_hash=f"{_OF_TENANTS}{origin.content_hash}")
@@ -145,6 +150,19 @@ class SqlTenantStore:
             return await once(transaction, tenant_id, named, self._clock.now(), lambda: work(transaction), form)
 
         return once_only
+
+    async def _audit_lists(self, connection: AsyncConnection, tenant_id: str, origin: WriteOrigin) -> None:
+        """Put down the end of each entry of a tenant's lists: they go with it."""
+        columns = number_list_entries.c
+        order = (columns.created_at_us, columns.entry_id)
+        of_tenant = sa.select(number_list_entries).where(columns.tenant_id == tenant_id).order_by(*order)
+        page = of_tenant.limit(_ENTRIES_AT_ONCE)
+        while rows := (await connection.execute(page)).all():
+            some = [read_list_entry(row) for row in rows]
+            records = [AuditRecord("list.delete", each.entry_id, before=list_entry_document(each)) for each in some]
+            await write_audit(connection, tenant_id, origin, self._clock.now(), records)
+            position = (rows[-1].created_at_us, rows[-1].entry_id)
+            page = of_tenant.where(sa.tuple_(*order) > sa.tuple_(*position)).limit(_ENTRIES_AT_ONCE)
 
     async def _keep_as_history(self, connection: AsyncConnection, tenant: Tenant) -> None:
         """Keep a version of a locked tenant. Its versions end one after the other, whatever the clock says."""

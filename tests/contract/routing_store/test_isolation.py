@@ -241,6 +241,8 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
                     services.run(work)
                 return
             services.run(work)
+            gone = sorted(model.entries.values(), key=lambda entry: (entry.created_at, entry.entry_id))
+            model.audit += [("list.delete", each.entry_id) for each in gone]
             model.begin_again()
             model.audit.append(("tenant.delete", tenant_id))
             self.make_tenant(tenant_id)

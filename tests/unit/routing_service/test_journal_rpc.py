@@ -183,6 +183,32 @@ async def test_every_write_is_in_the_audit_log(client: Client) -> None:
     assert not (await entries(client, tenant_id=OTHER_TENANT)).entries
 
 
+async def test_the_lists_that_go_with_a_tenant_are_in_the_audit_log(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routing_service.sql_store.tenant_store._ENTRIES_AT_ONCE", 7)
+    await client.add_tenant()
+    made = []
+    for number in range(20):
+        entry = lists_pb2.NumberListEntry(
+            tenant_id=TENANT,
+            action=lists_pb2.NUMBER_LIST_ACTION_BLOCK,
+            pattern_type=lists_pb2.NUMBER_PATTERN_TYPE_EXACT,
+            pattern=f"138000011{number:02}",
+        )
+        create = lists_pb2.CreateNumberListEntryRequest(entry=entry)
+        made.append((await client.lists.CreateNumberListEntry(create, timeout=TIMEOUT_SECONDS)).entry.entry_id)
+    end = tenant_service_pb2.DeleteTenantRequest(tenant_id=TENANT, request_id="end-1")
+    await client.tenants.DeleteTenant(end, timeout=TIMEOUT_SECONDS)
+    found = list((await entries(client)).entries)[:21]
+
+    assert found[0].action == "tenant.delete"
+    assert {(each.action, each.object_id) for each in found[1:]} == {("list.delete", each) for each in made}
+    assert {each.request_id for each in found} == {"end-1"}
+    (of_one,) = (each for each in found if each.object_id == made[3])
+    assert json.loads(of_one.before_json)["pattern"] == "+8613800001103"
+
+
 async def test_pages_of_the_audit_log(client: Client) -> None:
     await client.add_tenant()
     for number in range(4):
