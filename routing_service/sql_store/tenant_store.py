@@ -24,6 +24,9 @@ from routing_service.sql_store.rows import read_list_entry, read_tenant, read_te
 from routing_service.sql_store.sealing import sealed_tenant
 from routing_service.sql_store.transaction import Result, Transaction, UncachedWriter, Work, Writer
 
+# The first half of an advisory lock's name; the tenant is the other. Two tenants of one hash wait for each other, which
+# harms nobody.
+_TURNS = 0x6178_7475  # "axtu"
 # What the content hashes of writes of tenants begin with: these requests outlive their tenants.
 _OF_TENANTS = "tenant:"
 # With a tenant up to 100,000 entries of its lists go, each with an audit entry.
@@ -38,13 +41,22 @@ _TENANT_RESULT: ResultForm[Tenant] = ResultForm(
 async def locked_tenant(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> Tenant:
     """The tenant, which nobody changes until the end of the transaction. Raises NotFoundError.
 
-    Any number of transactions may hold it when it is not `for_change`.
+    Any number of transactions may hold it when it is not `for_change`. Whoever comes later waits behind those who wait.
     """
+    if connection.dialect.name == "postgresql":
+        await _take_turn(connection, tenant_id, for_change=for_change)
     statement = sa.select(tenants).where(tenants.c.tenant_id == tenant_id).with_for_update(read=not for_change)
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
         raise no_such_tenant(tenant_id)
     return read_tenant(row)
+
+
+async def _take_turn(connection: AsyncConnection, tenant_id: str, *, for_change: bool) -> None:
+    """Queue for the tenant. Rows are no queue: who shares one joins those who share it already, and while bindings are
+    written all the time, somebody who wants the tenant for a change would wait for ever."""
+    lock = sa.func.pg_advisory_xact_lock if for_change else sa.func.pg_advisory_xact_lock_shared
+    await connection.execute(sa.select(lock(_TURNS, sa.func.hashtext(tenant_id))))
 
 
 class SqlTenantStore:

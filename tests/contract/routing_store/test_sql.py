@@ -18,7 +18,7 @@ from routing_service.ports import BindingFilter
 from routing_service.sql_store.binding_store import page_statement
 from routing_service.sql_store.candidates import candidates_statement
 from routing_service.sql_store.database import Database, DatabaseLimits
-from routing_service.sql_store.tenant_store import SqlTenantStore
+from routing_service.sql_store.tenant_store import SqlTenantStore, locked_tenant
 from tests.contract.routing_store.conftest import PATIENT, Stores
 from tests.contract.routing_store.test_bindings import create, remove
 from tests.support.postgres import PostgresServer
@@ -183,3 +183,39 @@ async def test_queries_are_answered_through_indexes_from_the_first_row_on(postgr
         assert "Seq Scan" not in plan and "Hash" not in plan and "Bitmap" not in plan, plan
         assert "pk_binding_claims" in plan and "pk_access_numbers" in plan, plan
     await database.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_who_wants_a_tenant_for_a_change_is_not_overtaken_by_those_who_share_it(stores: Stores) -> None:
+    """Where bindings are written all the time, one who shares the tenant is always there."""
+    may_end = asyncio.Event()
+    got_it: list[str] = []
+
+    async def hold(name: str, *, for_change: bool, until: asyncio.Event | None = None) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await locked_tenant(connection, TENANT, for_change=for_change)
+            got_it.append(name)
+            if until is not None:
+                await until.wait()
+
+        await stores.database.write(work)
+
+    async def waiting(count: int) -> None:
+        lock_waits = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with asyncio.timeout(10):
+            while await stores.database.read(lambda connection: connection.scalar(lock_waits)) != count:
+                await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(hold("the first sharer", for_change=False, until=may_end))
+        while not got_it:
+            await asyncio.sleep(0)
+        tasks.create_task(hold("the change", for_change=True))
+        await waiting(1)
+        tasks.create_task(hold("a later sharer", for_change=False))
+        await waiting(2)
+        may_end.set()
+
+    assert got_it == ["the first sharer", "the change", "a later sharer"]
