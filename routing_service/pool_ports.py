@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Protocol
 
 from routing_service.domain.binding import Binding
-from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
+from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse, Parties
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 
 # Pure functions that a store calls inside its transaction; see `ports`.
 MakeAccessNumbers = Callable[[Tenant], Sequence[AccessNumber]]
 NameNumbers = Callable[[Tenant], Sequence[str]]
-# The numbers that an access number is wanted for: empty for one that nobody else is to use.
+NameParties = Callable[[Tenant], Parties]
 MakeOnNumber = Callable[[Tenant, str], Binding]
 
 
@@ -53,9 +53,9 @@ class NumberPoolStore(Protocol):
         ...
 
     async def allocate(
-        self, tenant_id: str, wish: AllocationWish, name: NameNumbers, make: MakeOnNumber, origin: WriteOrigin
+        self, tenant_id: str, wish: AllocationWish, name: NameParties, make: MakeOnNumber, origin: WriteOrigin
     ) -> Binding:
-        """Store what `make` makes on an access number that is free for the numbers that `name` returns.
+        """Store what `make` makes on an access number that is free for the parties that `name` returns.
 
         Of several writers at the same time no two get a number that they may not share. Raises ResourceExhaustedError
         with counts when none is free, and what BindingStore.create raises.

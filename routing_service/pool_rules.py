@@ -8,7 +8,7 @@ from datetime import timedelta
 from common.errors import InvalidArgumentError
 from common.numbers import normalize_number
 from routing_service.domain.binding import PAIR_KINDS, BindingTerms
-from routing_service.domain.number_pool import AccessNumber
+from routing_service.domain.number_pool import AccessNumber, Parties
 from routing_service.domain.tenant import Tenant
 
 MAX_NUMBERS_AT_ONCE = 1000
@@ -71,14 +71,19 @@ def checked_numbers(numbers: Collection[str], tenant: Tenant) -> list[str]:
     return list(dict.fromkeys(_normal_number(each, tenant, f"numbers[{place}]") for place, each in enumerate(numbers)))
 
 
-def numbers_of(terms: BindingTerms, tenant: Tenant) -> tuple[str, ...]:
-    """The numbers in normal form that an access number is wanted for: A and B of a pair.
-
-    Empty for the kinds that want an access number for themselves. Raises InvalidArgumentError.
-    """
-    if terms.kind not in PAIR_KINDS:
-        return ()
-    return tuple(_normal_number(getattr(terms, name), tenant, f"binding.{name}") for name in ("a_number", "b_number"))
+def parties_of(terms: BindingTerms, tenant: Tenant) -> Parties:
+    """Whom an access number is wanted for. Raises InvalidArgumentError naming the field of the wrong number."""
+    sides = {f"binding.{name}": getattr(terms, name) for name in ("a_number", "b_number")}
+    others = {f"binding.{name}": getattr(terms, name) for name in ("callback_number", "y_number")}
+    others |= {f"binding.targets[{place}].number": each.number for place, each in enumerate(terms.targets)}
+    pair: tuple[str, ...] = ()
+    if terms.kind in PAIR_KINDS:
+        pair = tuple(_normal_number(text, tenant, field) for field, text in sides.items())
+    else:
+        others |= sides
+    # What is missing is found out when the binding is made.
+    named = (_normal_number(text, tenant, field) for field, text in others.items() if text.strip())
+    return Parties(pair, frozenset((*pair, *named)))
 
 
 def _check_count(count: int, field: str) -> None:

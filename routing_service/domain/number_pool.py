@@ -48,6 +48,18 @@ class AllocationWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Parties:
+    """Whom an access number is wanted for, in normal form.
+
+    `pair` are A and B, empty for a binding that wants an access number to itself; `named` is every number that the
+    binding names and that its access number must differ from.
+    """
+
+    pair: tuple[str, ...]
+    named: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NumberUse:
     """That some numbers used an access number through a binding; `ended_at` None: they still do."""
 

@@ -22,7 +22,7 @@ from routing_service.pool_rules import (
     checked_capabilities,
     checked_city_code,
     checked_numbers,
-    numbers_of,
+    parties_of,
 )
 from routing_service.ports import TenantStore
 from routing_service.service.paging import page_limit, page_token, read_page_token
@@ -115,7 +115,7 @@ class NumberPoolService:
             on_number = checked_terms(replace(terms, access_number=access_number), tenant)
             return Binding(binding_id, tenant_id, on_number, 1, now, now)
 
-        return await self._pools.allocate(tenant_id, wish, lambda tenant: numbers_of(terms, tenant), make, origin)
+        return await self._pools.allocate(tenant_id, wish, lambda tenant: parties_of(terms, tenant), make, origin)
 
     async def forecast(self, tenant_id: str, pool: str, window: timedelta | None) -> PoolForecast:
         """How many numbers a pool needs, by the uses within the window. Raises InvalidArgumentError, NotFoundError, and

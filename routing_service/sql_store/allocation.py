@@ -1,7 +1,7 @@
 """Picking an access number for a new binding, and creating it there, in one transaction."""
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,9 @@ from common.clock import Clock
 from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, ResourceExhaustedError
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
-from routing_service.domain.number_pool import AllocationWish, PreviousNumberPolicy
+from routing_service.domain.number_pool import AllocationWish, Parties, PreviousNumberPolicy
 from routing_service.domain.write_origin import WriteOrigin
-from routing_service.pool_ports import MakeOnNumber, NameNumbers
+from routing_service.pool_ports import MakeOnNumber, NameParties
 from routing_service.sql_schema import pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.binding_store import store_new_binding
@@ -47,7 +47,7 @@ class _Choice:
 
     tenant_id: str
     wish: AllocationWish
-    numbers: Sequence[str]
+    parties: Parties
     uses: Uses
     excluded: Collection[str]
     now: datetime
@@ -68,10 +68,10 @@ class _Choice:
 
     def free(self, *, own: bool) -> Any:
         """Whether a number is free, as a condition on `pool_numbers`; with `own`, also where only this pair rests."""
-        taken = self.uses.live | self.uses.resting | set(self.numbers) | set(self.excluded)
+        taken = self.uses.live | self.uses.resting | self.parties.named | set(self.excluded)
         if own:
             taken -= self.uses.own
-        kept = not_kept(self.now, self.wish.cool_down, by_anybody=not self.numbers)
+        kept = not_kept(self.now, self.wish.cool_down, by_anybody=not self.parties.pair)
         return sa.and_(pool_numbers.c.access_number.not_in(sorted(taken)), kept)
 
 
@@ -84,7 +84,7 @@ class Allocator:
         self._random_below = random_below
 
     async def allocate(
-        self, tenant_id: str, wish: AllocationWish, name: NameNumbers, make: MakeOnNumber, origin: WriteOrigin
+        self, tenant_id: str, wish: AllocationWish, name: NameParties, make: MakeOnNumber, origin: WriteOrigin
     ) -> Binding:
         """See NumberPoolStore."""
         lost: set[str] = set()
@@ -112,7 +112,7 @@ class Allocator:
         transaction: Transaction,
         tenant_id: str,
         wish: AllocationWish,
-        name: NameNumbers,
+        name: NameParties,
         make: MakeOnNumber,
         origin: WriteOrigin,
         lost: Collection[str],
@@ -121,10 +121,10 @@ class Allocator:
         if connection.dialect.name == "postgresql":
             await connection.execute(_PLAN_ANEW)
         tenant = await locked_tenant(connection, tenant_id, for_change=False)
-        numbers = name(tenant)
+        parties = name(tenant)
         now = self._clock.now()
-        uses = await uses_of(connection, tenant_id, numbers, now, wish.cool_down) if numbers else _UNUSED
-        choice = _Choice(tenant_id, wish, numbers, uses, lost, now)
+        uses = await uses_of(connection, tenant_id, parties.pair, now, wish.cool_down) if parties.pair else _UNUSED
+        choice = _Choice(tenant_id, wish, parties, uses, lost, now)
         picked = await self._pick(connection, choice)
         if picked is None and lost:
             # What another writer got meanwhile it may have given up again.
@@ -145,8 +145,8 @@ class Allocator:
     async def _pick(self, connection: AsyncConnection, choice: _Choice) -> str | None:
         policy = choice.wish.previous_number_policy
         previous = None
-        if policy is not PreviousNumberPolicy.NO_MATTER and choice.numbers:
-            previous = await previous_number(connection, choice.tenant_id, choice.numbers)
+        if policy is not PreviousNumberPolicy.NO_MATTER and choice.parties.pair:
+            previous = await previous_number(connection, choice.tenant_id, choice.parties.pair)
         if previous is not None and policy is PreviousNumberPolicy.STICKY:
             again = sa.select(pool_numbers.c.access_number).where(
                 choice.of_pool(), choice.free(own=True), pool_numbers.c.access_number == previous
@@ -182,10 +182,10 @@ class Allocator:
 
     async def _check_still_free(self, connection: AsyncConnection, choice: _Choice, picked: str) -> None:
         uses = _UNUSED
-        if choice.numbers:
-            uses = await uses_of(connection, choice.tenant_id, choice.numbers, choice.now, choice.wish.cool_down)
+        if pair := choice.parties.pair:
+            uses = await uses_of(connection, choice.tenant_id, pair, choice.now, choice.wish.cool_down)
         own = choice.wish.previous_number_policy is PreviousNumberPolicy.STICKY
-        again = _Choice(choice.tenant_id, choice.wish, choice.numbers, uses, (), choice.now)
+        again = _Choice(choice.tenant_id, choice.wish, choice.parties, uses, (), choice.now)
         still = sa.select(pool_numbers.c.access_number).where(
             again.of_pool(), again.free(own=own), pool_numbers.c.access_number == picked
         )

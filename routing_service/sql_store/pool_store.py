@@ -13,7 +13,7 @@ from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundE
 from routing_service.domain.binding import Binding
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
-from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers
+from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers, NameParties
 from routing_service.sql_schema import binding_history, bindings, pool_number_history, pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.allocation import Allocator
@@ -138,7 +138,7 @@ class SqlNumberPoolStore:
         )
 
     async def allocate(
-        self, tenant_id: str, wish: AllocationWish, name: NameNumbers, make: MakeOnNumber, origin: WriteOrigin
+        self, tenant_id: str, wish: AllocationWish, name: NameParties, make: MakeOnNumber, origin: WriteOrigin
     ) -> Binding:
         return await self._allocator.allocate(tenant_id, wish, name, make, origin)
 

@@ -14,7 +14,7 @@ from common.errors import (
     NotFoundError,
     ResourceExhaustedError,
 )
-from routing_service.domain.binding import Binding, BindingTerms
+from routing_service.domain.binding import Binding, BindingTarget, BindingTerms
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, PreviousNumberPolicy
 from routing_service.domain.write_origin import WriteOrigin
@@ -23,7 +23,21 @@ from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.journal_reader import SqlAuditLog
 from routing_service.sql_store.pool_store import SqlNumberPoolStore
 from tests.contract.routing_store.conftest import Stores
-from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, A, B, C, D, FakeClock, ax, axb, stored
+from tests.unit.routing_service.builders import (
+    NOW,
+    OTHER_TENANT,
+    TENANT,
+    A,
+    B,
+    C,
+    D,
+    FakeClock,
+    ax,
+    axb,
+    axg,
+    axyb,
+    stored,
+)
 
 X1, X2, X3 = "+862566000101", "+862566000102", "+862166000103"
 COOL_DOWN = timedelta(minutes=10)
@@ -251,3 +265,21 @@ async def test_an_access_number_was_known_while_it_was_in_a_pool(stores: Stores)
     assert times == [False, True, False, True, False]
     await pool.add(X1)
     assert await known(pool.clock.now())
+
+
+async def test_a_number_that_the_binding_names_is_not_picked(pool: Pool) -> None:
+    await pool.add(X1, X2)
+    for terms in (
+        axyb(A, B, "", X1),
+        axb(A, B, "", targets=(BindingTarget(X1),)),
+        axb(A, X1, ""),
+        ax(X1, ""),
+        ax(A, "", callback_number="025 6600 0101"),
+        axg([A, X1], ""),
+    ):
+        # Whatever place it begins to look from.
+        for _ in range(4):
+            made = await pool.allocate(terms)
+            assert made.terms.access_number == X2
+            await pool.end(made)
+            pool.clock.advance(COOL_DOWN)
