@@ -61,7 +61,10 @@ class Parties:
 
 @dataclass(frozen=True, slots=True)
 class NumberUse:
-    """That some numbers used an access number through a binding; `ended_at` None: they still do."""
+    """That some numbers used an access number through a binding; `ended_at` None: they still do.
+
+    `numbers` are A and B of a pair; one or none for a binding that had the access number to itself.
+    """
 
     binding_id: str
     numbers: tuple[str, ...]
@@ -71,7 +74,10 @@ class NumberUse:
 
 @dataclass(frozen=True, slots=True)
 class PoolForecast:
-    """How many access numbers a pool has and needs; `busiest_number` is the one that needs the most, in normal form."""
+    """How many access numbers a pool has and needs.
+
+    `busiest_number`, in normal form, is the one because of which pairs need the most; empty where there are none.
+    """
 
     access_numbers: int
     needed: int
