@@ -1,6 +1,6 @@
 """NumberPoolStore on a database."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,16 +20,10 @@ from routing_service.sql_store.allocation import Allocator
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, Document, write_audit
 from routing_service.sql_store.json_lists import element, json_list, list_elements
+from routing_service.sql_store.pool_uses import uses_in_pool
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
-from routing_service.sql_store.rows import BINDING_COLUMNS
-from routing_service.sql_store.sealing import opened_binding
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
-
-# What a use is read from.
-_USE_COLUMNS = ("binding_id", "a_number", "b_number", "updated_at_us", "expires_at_us")
-# Access numbers whose uses are read by one statement.
-_NUMBERS_AT_ONCE = 50
 
 
 class SqlNumberPoolStore:
@@ -143,23 +137,7 @@ class SqlNumberPoolStore:
         return await self._allocator.allocate(tenant_id, wish, name, make, origin)
 
     async def uses(self, tenant_id: str, pool: str, since: datetime, limit: int) -> tuple[int, Sequence[NumberUse]]:
-        of_pool = (
-            sa.select(pool_numbers.c.access_number)
-            .where(pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.pool == pool)
-            .order_by(pool_numbers.c.access_number)
-        )
-
-        async def numbers(connection: AsyncConnection) -> Sequence[str]:
-            return (await connection.execute(of_pool)).scalars().all()
-
-        in_pool = await self._database.read(numbers)
-        found: list[NumberUse] = []
-        for start in range(0, len(in_pool), _NUMBERS_AT_ONCE):
-            some = in_pool[start : start + _NUMBERS_AT_ONCE]
-            found += await self._uses_on(tenant_id, some, since, limit + 1 - len(found))
-            if len(found) > limit:
-                break
-        return len(in_pool), found[:limit]
+        return await uses_in_pool(self._database, tenant_id, pool, since, limit)
 
     async def pooled(self, tenant_id: str, numbers: Collection[str]) -> Collection[str]:
         listed = list_elements("numbers", self._database.is_sqlite)
@@ -173,31 +151,6 @@ class SqlNumberPoolStore:
 
         async def work(connection: AsyncConnection) -> Collection[str]:
             return set((await connection.execute(found, wanted)).scalars())
-
-        return await self._database.read(work)
-
-    async def _uses_on(
-        self, tenant_id: str, numbers: Sequence[str], since: datetime, limit: int
-    ) -> Sequence[NumberUse]:
-        since_us = to_microseconds(since)
-        # Where numbers are encrypted the whole row is what opens.
-        names = _USE_COLUMNS if self._database.keys is None else [column.name for column in BINDING_COLUMNS]
-        versions = []
-        for table in (bindings, binding_history):
-            ended = table.c.ended_at_us if "ended_at_us" in table.c else sa.cast(sa.null(), sa.BigInteger)
-            version = sa.select(
-                *(table.c[name] for name in names),
-                ended.label("ended_at_us"),
-            ).where(
-                table.c.tenant_id == tenant_id,
-                table.c.access_number.in_(numbers),
-                sa.or_(table.c.expires_at_us.is_(None), table.c.expires_at_us > since_us),
-            )
-            versions.append(version.where(table.c.ended_at_us > since_us) if "ended_at_us" in table.c else version)
-        statement = sa.union_all(*versions).limit(limit)
-
-        async def work(connection: AsyncConnection) -> Sequence[NumberUse]:
-            return [_use(opened_binding(row._mapping)) for row in (await connection.execute(statement)).all()]
 
         return await self._database.read(work)
 
@@ -287,13 +240,3 @@ _NUMBERS_RESULT: ResultForm[Sequence[AccessNumber]] = ResultForm(
     lambda numbers: orjson.dumps([_document(each) for each in numbers]).decode(),
     lambda document: [_from_document(each) for each in orjson.loads(document)],
 )
-
-
-def _use(columns: Mapping[Any, Any]) -> NumberUse:
-    ends = [each for each in (columns["ended_at_us"], columns["expires_at_us"]) if each is not None]
-    return NumberUse(
-        columns["binding_id"],
-        tuple(each for each in (columns["a_number"], columns["b_number"]) if each),
-        from_microseconds(columns["updated_at_us"]),
-        from_microseconds(min(ends)) if ends else None,
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from routing_service.domain.decision import RouteKey
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, PreviousNumberPolicy
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.service.pools import NumberPoolService
+from routing_service.sql_store import pool_uses
 from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.journal_reader import SqlAuditLog
 from routing_service.sql_store.pool_store import SqlNumberPoolStore
@@ -283,3 +285,29 @@ async def test_a_number_that_the_binding_names_is_not_picked(pool: Pool) -> None
             assert made.terms.access_number == X2
             await pool.end(made)
             pool.clock.advance(COOL_DOWN)
+
+
+async def test_uses_are_read_a_few_at_a_time_however_many_there_are(
+    stores: Stores, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_uses, "_ROWS_AT_ONCE", 3)
+    await pool.add(X1, X2, X3)
+    made = []
+    for place in range(10):
+        terms = axb(f"+861380000{place:04d}", f"+861390000{place:04d}", "")
+        made.append(await pool.allocate(terms))
+        # Some at the same moment, which the pages must not lose.
+        if place % 3 == 0:
+            await pool.bindings.update(
+                TENANT, made[-1].binding_id, lambda _, current: replace(current, revision=current.revision + 1)
+            )
+    for each in made[:6]:
+        await pool.end(each)
+
+    numbers, found = await SqlNumberPoolStore(stores.database, pool.clock).uses(TENANT, "", NOW - COOL_DOWN, 100)
+    assert numbers == 3
+    counts = Counter(each.binding_id for each in found)
+    assert counts == {each.binding_id: 2 if place % 3 == 0 else 1 for place, each in enumerate(made)}
+    assert {each.binding_id for each in found if each.ended_at is None} == {each.binding_id for each in made[6:]}
+    _, some = await SqlNumberPoolStore(stores.database, pool.clock).uses(TENANT, "", NOW - COOL_DOWN, 5)
+    assert len(some) == 5
