@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import event, exc
+from sqlalchemy import event, exc, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
@@ -116,6 +116,20 @@ async def begin_write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.execution_options(axbridge_writing=True)
         async with connection.begin():
             yield connection
+
+
+async def wait_for_turn_to_migrate(connection: AsyncConnection, lock: int) -> None:
+    """Wait for whoever migrates the same tables, until the end of the transaction; `lock` is a number of their own.
+
+    On SQLite who writes is alone. The session's `lock_timeout` is for tables in use, and holds again afterwards:
+    another one's migration may take as long as it takes.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    patience = await connection.scalar(select(func.current_setting("lock_timeout")))
+    await connection.execute(select(func.set_config("lock_timeout", "0", True)))
+    await connection.execute(select(func.pg_advisory_xact_lock(lock)))
+    await connection.execute(select(func.set_config("lock_timeout", patience, True)))
 
 
 def _turn_to_write(engine: AsyncEngine) -> AbstractAsyncContextManager[object]:

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.errors import FailedPreconditionError
-from common.sql import begin_write
+from common.sql import begin_write, wait_for_turn_to_migrate
 from event_service.sql_errors import translated_errors
 
 VERSION_TABLE = "events_schema_version"
@@ -25,8 +25,7 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     """
     with translated_errors():
         async with begin_write(engine) as connection:
-            if engine.dialect.name == "postgresql":
-                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            await wait_for_turn_to_migrate(connection, _ADVISORY_LOCK)
             await connection.run_sync(_upgrade, revision)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.errors import FailedPreconditionError
 from common.logs import configure_logging, get_logger
-from common.sql import begin_write, open_engine
+from common.sql import begin_write, open_engine, wait_for_turn_to_migrate
 from routing_service.settings import RoutingServiceSettings
 
 _log = get_logger(__name__)
@@ -38,8 +38,7 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     Processes that start at the same time wait for each other. Raises SQLAlchemy's errors as they are.
     """
     async with begin_write(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+        await wait_for_turn_to_migrate(connection, _ADVISORY_LOCK)
         await connection.run_sync(_upgrade, revision)
 
 

@@ -25,7 +25,7 @@ from routing_service.cache.settlement import Settlement, SettlementLimits
 from routing_service.cache_stats import CacheStats
 from routing_service.call_memory import CallMemory
 from routing_service.change_bell import ChangeBell, RingingWriter
-from routing_service.migrate import check_schema, migrate
+from routing_service.migrate import check_schema, migrate_database
 from routing_service.ports import BindingHistory, BindingStore, CandidateSource, TenantStore
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.binding_store import SqlBindingStore
@@ -208,7 +208,8 @@ async def _open_database(settings: RoutingServiceSettings) -> Database:
     )
     try:
         if settings.migrate_at_start == "yes" or (settings.migrate_at_start == "auto" and database.is_sqlite):
-            await migrate(database.writers)
+            # Not by the connections that write: their statements have to end sooner than an index may take to build.
+            await migrate_database(settings.effective_database_url)
         else:
             await check_schema(database.writers)
         master = None if settings.master_key_file is None else open_master_keys(settings.master_key_file)

@@ -1,16 +1,19 @@
 """What a service does with the database that it finds when it starts."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import SystemClock
 from common.errors import FailedPreconditionError
-from routing_service.migrate import VERSION_TABLE, check_schema, migrate
+from routing_service.migrate import VERSION_TABLE, check_schema, migrate, migrate_database
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.database import Database
 from routing_service.wiring import opened_stores
+from tests.contract.routing_store.conftest import PATIENT
 from tests.support.postgres import PostgresServer
 
 VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
@@ -64,3 +67,33 @@ async def test_sessions_end_by_themselves_what_a_frozen_process_leaves_open(post
     await database.close()
 
     assert settings == dict.fromkeys(settings, "5s")
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_a_migration_is_waited_for_longer_than_a_table_that_is_in_use(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routing_service.migrate._LOCK_TIMEOUT", "100ms")
+    database = Database(database_url, PATIENT)
+
+    async def while_it_waits(connection: AsyncConnection) -> None:
+        # Another one migrates.
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6178_6272_0001)))
+        waiting = asyncio.create_task(migrate_database(database_url))
+        # Three times as long as it would wait for a table.
+        await connection.execute(sa.select(sa.func.pg_sleep(0.3)))
+        assert not waiting.done()
+        tasks.append(waiting)
+
+    tasks: list[asyncio.Task[None]] = []
+    await database.write(while_it_waits)
+    await tasks[0]
+    await check_schema(database.writers)
+
+    table = sa.text("LOCK TABLE bindings IN ACCESS EXCLUSIVE MODE")
+    monkeypatch.setattr("routing_service.migrate._upgrade", lambda connection, _: connection.execute(table))
+    async with database.writers.begin() as connection:
+        await connection.execute(table)
+        with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
+            await migrate_database(database_url)
+    await database.close()
