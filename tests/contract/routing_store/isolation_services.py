@@ -21,6 +21,7 @@ from routing_service.service.imports import ImportService
 from routing_service.service.number_lists import NumberListService
 from routing_service.service.pools import NumberPoolService
 from routing_service.service.routing import RoutingService
+from routing_service.service.shadow import Proposal, ShadowDifference, ShadowQuery, ShadowService
 from routing_service.service.tenants import TenantService
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_schema import metadata
@@ -51,18 +52,25 @@ class Services:
     imports: ImportService
     changes: ChangeService
     audit: AuditService
+    shadow: ShadowService
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         # No two things happen at the same time.
         self.clock.advance(timedelta(milliseconds=1))
         return self.runner.run(work)
 
-    async def imported(self, tenant_id: str, all_of: Sequence[BindingTerms], atomic: bool) -> list[ImportOutcome]:
+    async def imported(self, all_of: Sequence[BindingTerms], options: ImportOptions) -> list[ImportOutcome]:
         async def rows() -> AsyncIterator[Sequence[ImportRow]]:
             yield [ImportRow(row, "", terms, b"") for row, terms in enumerate(all_of, 1)]
 
-        found = self.imports.run(ImportOptions(tenant_id, atomic), rows(), NO_ORIGIN)
+        found = self.imports.run(options, rows(), NO_ORIGIN)
         return [outcome async for some in found for outcome in some]
+
+    async def replayed(self, proposal: Proposal, query: ShadowQuery) -> list[ShadowDifference]:
+        async def queries() -> AsyncIterator[Sequence[ShadowQuery]]:
+            yield [query]
+
+        return [each async for some in self.shadow.replay(proposal, queries()) for each in some]
 
     async def watched(self, tenant_id: str, position: int) -> list[Any]:
         """What somebody hears at once who knows the changes up to here."""
@@ -102,4 +110,5 @@ async def opened_services(url: str, runner: asyncio.Runner) -> AsyncIterator[Ser
             ImportService(importer, stores.tenants, clock, ids),
             ChangeService(SqlChangeFeed(stores.database), stores.tenants, stores.bell),
             AuditService(SqlAuditLog(stores.database)),
+            ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
         )

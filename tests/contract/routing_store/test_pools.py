@@ -311,3 +311,15 @@ async def test_uses_are_read_a_few_at_a_time_however_many_there_are(
     assert {each.binding_id for each in found if each.ended_at is None} == {each.binding_id for each in made[6:]}
     _, some = await SqlNumberPoolStore(stores.database, pool.clock).uses(TENANT, "", NOW - COOL_DOWN, 5)
     assert len(some) == 5
+
+
+async def test_what_another_tenant_had_neither_rests_nor_was_the_pairs(pool: Pool) -> None:
+    await pool.add(X1)
+    await pool.end(await pool.allocate(axb(A, B, "")))
+    await pool.service.remove(TENANT, [X1])
+    await pool.add(X1, tenant_id=OTHER_TENANT)
+    wish = replace(PLAIN, previous_number_policy=PreviousNumberPolicy.AVOID)
+    made = await pool.service.allocate(OTHER_TENANT, axb(A, B, ""), wish)
+    assert (made.tenant_id, made.terms.access_number) == (OTHER_TENANT, X1)
+    assert (await pool.service.forecast(OTHER_TENANT, "", None)).needed == 1
+    assert (await pool.service.forecast(TENANT, "", None)).needed == 0
