@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, FailedPreconditionError
+from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, FailedPreconditionError, InvalidArgumentError
 from routing_service.domain.binding import Binding, BindingKind, BindingTarget, BindingTerms
 from routing_service.domain.decision import RouteKey
 from routing_service.domain.tenant import Tenant
@@ -111,6 +111,16 @@ async def test_an_access_number_belongs_to_one_tenant(stores: Stores) -> None:
     with pytest.raises(FailedPreconditionError):
         await change(stores, axb(A, B, X2), "b1")
     assert await candidate_ids(stores, A) == {"b1"}
+
+
+async def test_another_tenants_access_number_is_not_ones_own_to_show(stores: Stores) -> None:
+    await create(stores, axb(C, D, X2), "theirs", OTHER_TENANT)
+    with pytest.raises(InvalidArgumentError) as error:
+        await create(stores, axb(A, B, display_number=X2))
+    assert error.value.reason == "FOREIGN_DISPLAY_NUMBER"
+    await create(stores, axb(A, B), "b1")
+    with pytest.raises(InvalidArgumentError):
+        await change(stores, axb(A, B, display_number=X2))
 
 
 async def test_an_access_number_is_free_when_its_last_binding_is_gone(stores: Stores) -> None:

@@ -21,6 +21,7 @@ from tests.unit.routing_service.builders import (
     FULL_PROFILE,
     MINUTE,
     NOW,
+    OTHER_TENANT,
     SPOKEN_PROMPT,
     TENANT,
     A,
@@ -150,6 +151,8 @@ async def test_profiles_in_use_are_each_distinct_one_of_this_tenant(stores: Stor
     for place, (number, profile) in enumerate(zip((A, B, C, D), profiles, strict=True)):
         terms = axb(number, f"+86139100000{place:02}", profile=profile)
         await stores.bindings.create(TENANT, lambda _, i=f"b{place}", t=terms: stored(t, i))  # type: ignore[misc]
+    theirs = stored(axb(x="+862566000002", profile=CallProfile(max_duration_seconds=2)), "theirs", OTHER_TENANT)
+    await stores.bindings.create(OTHER_TENANT, lambda _: theirs)
     seen = []
 
     def look(current: Tenant, in_use: object) -> Tenant:
