@@ -103,6 +103,8 @@ async def serve(settings: EventServiceSettings) -> int:
 
         durability = DurabilityWatch(engine)
         event_log = SqlEventLog(engine, clock, partition_count)
+        database = EventDatabase(engine)
+        stack.push_async_callback(database.drain)
         committer = GroupCommitter(
             AnnouncedLog(DurableLog(event_log, durability), announce_commit),
             GroupLimits(
@@ -113,31 +115,27 @@ async def serve(settings: EventServiceSettings) -> int:
             engine.dialect.name,
         )
         quarantine = SqlQuarantine(
-            engine,
+            database,
             QuarantineBounds(settings.quarantine_max_messages, settings.quarantine_max_mebibytes * MEBIBYTE),
         )
-        stack.push_async_callback(quarantine.drain)
         events = EventServicer(
             EventIntake(committer, clock, committer.stats), QuarantineDesk(quarantine, clock), tracer
         )
-        upkeep = SqlCallUpkeep(engine, clock, partition_count)
-        stack.push_async_callback(upkeep.drain)
-        reporting = CallReporting(SqlCallReports(engine), upkeep)
-        calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
+        upkeep = SqlCallUpkeep(database, clock, partition_count)
+        reporting = CallReporting(SqlCallReports(database), upkeep)
+        calls = CallServicer(CallQueries(SqlCallReader(database)), reporting, clock)
         patience = Patience(settings.default_talk_seconds, settings.unterminated_margin_seconds)
         closer = CallCloser(upkeep, clock, patience)
         await stack.enter_async_context(
             repeating("giving up calls without an end", closer.close_overdue, settings.unterminated_check_seconds)
         )
         if settings.retention_days:
-            old_calls = SqlRetention(engine, (webhook_cursors, subscription_places))
+            old_calls = SqlRetention(database, (webhook_cursors, subscription_places))
             retention = Retention(old_calls, clock, settings.retention_days)
             await stack.enter_async_context(
                 repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)
             )
 
-        database = EventDatabase(engine)
-        stack.push_async_callback(database.drain)
         audit = AuditService(SqlAuditLog(database), clock)
         privacy = PrivacyServicer(audit)
 

@@ -1,11 +1,11 @@
 """Reading call records from SQL."""
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.domain import CallRevision, call_key
 from event_service.ports import CallFilter, CallHistory, CallPosition
-from event_service.sql_errors import translated_errors
+from event_service.sql_database import EventDatabase
 from event_service.sql_rows import (
     CALL_COLUMNS,
     DECISION_COLUMNS,
@@ -23,15 +23,17 @@ MAX_HISTORY_EVENTS = 1000
 class SqlCallReader:
     """`CallReader` over SQLite or PostgreSQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: EventDatabase) -> None:
+        self._database = database
 
     async def get(self, tenant_id: str, session_id: str) -> CallRevision | None:
         query = select(*CALL_COLUMNS).where(calls.c.call_key == call_key(tenant_id, session_id))
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                row = (await connection.execute(query)).first()
-        return None if row is None else call_revision(row)
+
+        async def work(connection: AsyncConnection) -> CallRevision | None:
+            row = (await connection.execute(query)).first()
+            return None if row is None else call_revision(row)
+
+        return await self._database.read(work)
 
     async def list_page(self, which: CallFilter, after: CallPosition | None, limit: int) -> list[CallRevision]:
         conditions = _conditions(which, after)
@@ -45,29 +47,33 @@ class SqlCallReader:
                 for role in roles
             ]
             query = _newest(select(*CALL_COLUMNS).where(calls.c.call_key.in_(select(union(*walks).subquery()))), limit)
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                return [call_revision(row) for row in await connection.execute(query)]
+
+        async def work(connection: AsyncConnection) -> list[CallRevision]:
+            return [call_revision(row) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
 
     async def history(self, tenant_id: str, session_id: str) -> CallHistory | None:
         key = call_key(tenant_id, session_id)
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                event_rows = await connection.execute(
-                    select(*EVENT_COLUMNS)
-                    .where(events.c.call_key == key)
-                    .order_by(events.c.log_offset)
-                    .limit(MAX_HISTORY_EVENTS)
-                )
-                decision_rows = await connection.execute(
-                    select(*DECISION_COLUMNS)
-                    .where(decisions.c.call_key == key)
-                    .order_by(decisions.c.received_at_us, decisions.c.decision_hash)
-                )
-                history = CallHistory(
-                    [logged_event(row) for row in event_rows],
-                    [logged_decision(row) for row in decision_rows],
-                )
+
+        async def work(connection: AsyncConnection) -> CallHistory:
+            event_rows = await connection.execute(
+                select(*EVENT_COLUMNS)
+                .where(events.c.call_key == key)
+                .order_by(events.c.log_offset)
+                .limit(MAX_HISTORY_EVENTS)
+            )
+            decision_rows = await connection.execute(
+                select(*DECISION_COLUMNS)
+                .where(decisions.c.call_key == key)
+                .order_by(decisions.c.received_at_us, decisions.c.decision_hash)
+            )
+            return CallHistory(
+                [logged_event(row) for row in event_rows],
+                [logged_decision(row) for row in decision_rows],
+            )
+
+        history = await self._database.read(work)
         return history if history.events or history.decisions else None
 
 

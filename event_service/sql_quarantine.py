@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.logs import get_logger
 from event_service.ports import QuarantinedMessage
@@ -34,14 +34,9 @@ class _Totals:
 class SqlQuarantine:
     """`Quarantine` over SQLite or PostgreSQL."""
 
-    def __init__(self, engine: AsyncEngine, bounds: QuarantineBounds) -> None:
-        # A caller who no longer waits must not leave SQLite's write lock behind: no event could be stored then.
-        self._database = EventDatabase(engine)
+    def __init__(self, database: EventDatabase, bounds: QuarantineBounds) -> None:
+        self._database = database
         self._bounds = bounds
-
-    async def drain(self) -> None:
-        """Wait for what is being written."""
-        await self._database.drain()
 
     async def add(self, messages: Sequence[QuarantinedMessage]) -> int:
         if not messages:

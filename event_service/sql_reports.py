@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.domain import CallRevision, CallState
 from event_service.ports import CallPeriod, CallPosition, CallTally
-from event_service.sql_errors import translated_errors
+from event_service.sql_database import EventDatabase
 from event_service.sql_rows import CALL_COLUMNS, call_revision
 from event_service.sql_schema import calls
 
@@ -17,8 +17,8 @@ from event_service.sql_schema import calls
 class SqlCallReports:
     """`CallReports` over SQLite or PostgreSQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: EventDatabase) -> None:
+        self._database = database
 
     async def walk(self, which: CallPeriod, after: CallPosition | None, limit: int) -> Sequence[CallRevision]:
         conditions = _conditions(which)
@@ -32,16 +32,20 @@ class SqlCallReports:
                 )
             )
         query = select(*CALL_COLUMNS).where(*conditions).order_by(calls.c.started_at_us, calls.c.call_key).limit(limit)
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                return [call_revision(row) for row in await connection.execute(query)]
+
+        async def work(connection: AsyncConnection) -> Sequence[CallRevision]:
+            return [call_revision(row) for row in await connection.execute(query)]
+
+        return await self._database.read(work)
 
     async def first_start(self, which: CallPeriod) -> int | None:
         query = select(func.min(calls.c.started_at_us)).where(*_conditions(which))
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                first: int | None = (await connection.execute(query)).scalar_one()
-                return first
+
+        async def work(connection: AsyncConnection) -> int | None:
+            first: int | None = (await connection.execute(query)).scalar_one()
+            return first
+
+        return await self._database.read(work)
 
     async def tally(self, which: CallPeriod) -> Sequence[CallTally]:
         query = (
@@ -49,16 +53,20 @@ class SqlCallReports:
             .where(*_conditions(which))
             .group_by(calls.c.state, calls.c.anomalies)
         )
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                rows = await connection.execute(query)
-                return [CallTally(CallState(row[0]), orjson.loads(row[1]), row[2]) for row in rows]
+
+        async def work(connection: AsyncConnection) -> Sequence[CallTally]:
+            rows = await connection.execute(query)
+            return [CallTally(CallState(row[0]), orjson.loads(row[1]), row[2]) for row in rows]
+
+        return await self._database.read(work)
 
     async def count_states(self, tenant_id: str, states: Collection[CallState]) -> Mapping[CallState, int]:
         query = state_counts(tenant_id, states)
-        with translated_errors():
-            async with self._engine.connect() as connection:
-                return {CallState(row[0]): row[1] for row in await connection.execute(query)}
+
+        async def work(connection: AsyncConnection) -> Mapping[CallState, int]:
+            return {CallState(row[0]): row[1] for row in await connection.execute(query)}
+
+        return await self._database.read(work)
 
 
 def state_counts(tenant_id: str, states: Collection[CallState]) -> Select[Any]:

@@ -8,12 +8,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import FromClause, Table, and_, delete, func, null, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from common.sql import begin_write
 from event_service.domain import CallState
 from event_service.ports import DroppedPage, RetentionPosition
-from event_service.sql_errors import translated_errors
+from event_service.sql_database import EventDatabase
 from event_service.sql_heads import lock_heads, write_heads
 from event_service.sql_schema import call_changes, calls, decisions, events
 
@@ -28,8 +27,8 @@ class SqlRetention:
     that also have a `tenant_id` are of readers of one tenant, and keep nothing of the others.
     """
 
-    def __init__(self, engine: AsyncEngine, cursors: Sequence[FromClause]) -> None:
-        self._engine = engine
+    def __init__(self, database: EventDatabase, cursors: Sequence[FromClause]) -> None:
+        self._database = database
         self._cursors = cursors
 
     async def drop_page(self, before_us: int, after: RetentionPosition | None, limit: int) -> DroppedPage:
@@ -37,20 +36,22 @@ class SqlRetention:
 
         Raises UnavailableError.
         """
-        with translated_errors():
-            async with begin_write(self._engine) as connection:
-                found = await self._candidates(connection, before_us, after, limit)
-                if not found:
-                    return DroppedPage(0, None)
-                partitions = {key: partition for key, partition, _ in found}
-                heads = await lock_heads(connection, set(partitions.values()))
-                keys = await self._droppable(connection, before_us, partitions)
-                if keys:
-                    for table in (events, decisions, call_changes, calls):
-                        await connection.execute(delete(table).where(table.c.call_key.in_(keys)))
-                    await write_heads(connection, heads)
-        last = found[-1]
-        return DroppedPage(len(keys), RetentionPosition(last[2], last[0]) if len(found) == limit else None)
+
+        async def work(connection: AsyncConnection) -> DroppedPage:
+            found = await self._candidates(connection, before_us, after, limit)
+            if not found:
+                return DroppedPage(0, None)
+            partitions = {key: partition for key, partition, _ in found}
+            heads = await lock_heads(connection, set(partitions.values()))
+            keys = await self._droppable(connection, before_us, partitions)
+            if keys:
+                for table in (events, decisions, call_changes, calls):
+                    await connection.execute(delete(table).where(table.c.call_key.in_(keys)))
+                await write_heads(connection, heads)
+            last = found[-1]
+            return DroppedPage(len(keys), RetentionPosition(last[2], last[0]) if len(found) == limit else None)
+
+        return await self._database.write(work)
 
     async def _candidates(
         self, connection: AsyncConnection, before_us: int, after: RetentionPosition | None, limit: int

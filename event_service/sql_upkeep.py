@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import ColumnElement, case, func, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock, to_microseconds
 from event_service.append_plan import AppendPlan, plan_refold
@@ -22,9 +22,8 @@ _UNFINISHED = tuple(state.value for state in CallState if not state.is_finished)
 class SqlCallUpkeep:
     """`CallUpkeep` over SQLite or PostgreSQL. `partition_count` is the number that the log was created with."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, partition_count: int) -> None:
-        # A caller who no longer waits must not leave the log locked.
-        self._database = EventDatabase(engine)
+    def __init__(self, database: EventDatabase, clock: Clock, partition_count: int) -> None:
+        self._database = database
         self._clock = clock
         self._partition_count = partition_count
 
@@ -68,10 +67,6 @@ class SqlCallUpkeep:
             return LogSlice(list(found), keys[-1])
 
         return await self._database.read(work)
-
-    async def drain(self) -> None:
-        """Wait for what is being written."""
-        await self._database.drain()
 
     async def close(self, names: Sequence[CallName], now_us: int, patience: Patience) -> int:
         return len(await self._refold(names, closing=(now_us, patience), dry_run=False))

@@ -12,6 +12,7 @@ from common.sql import open_engine
 from event_service.migrate import migrate
 from event_service.ports import CallReader, EventLog, Quarantine
 from event_service.sql_calls import SqlCallReader
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from tests.contract.event_log.memory_store import MemoryStore
@@ -51,7 +52,7 @@ async def open_stores(url: str) -> AsyncIterator[Stores]:
     try:
         await migrate(engine)
         count = await create_partitions(engine, PARTITIONS)
-        yield Stores(SqlEventLog(engine, SystemClock(), count), SqlCallReader(engine))
+        yield Stores(SqlEventLog(engine, SystemClock(), count), SqlCallReader(EventDatabase(engine)))
     finally:
         await engine.dispose()
 
@@ -78,6 +79,6 @@ async def quarantine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     engine = open_engine(await _database_url(request.param, request, tmp_path))
     try:
         await migrate(engine)
-        yield SqlQuarantine(engine, QuarantineBounds(max_messages=10, max_bytes=1000))
+        yield SqlQuarantine(EventDatabase(engine), QuarantineBounds(max_messages=10, max_bytes=1000))
     finally:
         await engine.dispose()

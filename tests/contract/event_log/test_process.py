@@ -20,6 +20,7 @@ from event_service.convert import event_to_message
 from event_service.domain import CallEvent
 from event_service.fold import fold_call
 from event_service.sql_calls import SqlCallReader
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from tests.support.stack import Service
 from tests.unit.event_service.builders import event
@@ -109,7 +110,7 @@ async def check_log(database: Path, sent: list[CallEvent]) -> None:
             assert [row.log_offset for row in rows] == list(range(1, head + 1))
             logged.update(row.event for row in rows)
         assert logged == Counter(sent)
-        calls = SqlCallReader(engine)
+        calls = SqlCallReader(EventDatabase(engine))
         for sid in {e.session_id for e in sent}:
             found = await calls.get("100001", sid)
             assert found is not None

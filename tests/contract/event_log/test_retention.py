@@ -44,10 +44,11 @@ class Store:
         self.engine = engine
         self.clock = MovedClock()
         self.log = SqlEventLog(engine, self.clock, partitions)
-        self.reader = SqlCallReader(engine)
-        self.retention = Retention(SqlRetention(engine, [webhook_cursors, subscription_places]), self.clock, KEEP_DAYS)
-
-        self.subscriptions = SqlSubscriptionStore(EventDatabase(engine))
+        database = EventDatabase(engine)
+        self.reader = SqlCallReader(database)
+        old_calls = SqlRetention(database, [webhook_cursors, subscription_places])
+        self.retention = Retention(old_calls, self.clock, KEEP_DAYS)
+        self.subscriptions = SqlSubscriptionStore(database)
 
     async def call(self, session_id: str, *codes: str, tenant_id: str = TENANT) -> None:
         named = [event(code, at, session_id=session_id, tenant_id=tenant_id) for at, code in enumerate(codes, 1)]

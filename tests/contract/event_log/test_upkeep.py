@@ -18,6 +18,7 @@ from event_service.ports import CallName, CallPeriod, Patience
 from event_service.reports import HOUR_US, MAX_REBUILD_SECONDS, REFOLD_CALLS, TALLY_US, CallReporting
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_changes import SqlCallChanges
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions, load_calls
 from event_service.sql_reports import SqlCallReports, state_counts
 from event_service.sql_schema import calls
@@ -36,9 +37,9 @@ class Store:
         self.engine = engine
         self.partitions = partitions
         self.log = SqlEventLog(engine, clock, partitions)
-        self.upkeep = SqlCallUpkeep(engine, clock, partitions)
-        self.reports = SqlCallReports(engine)
-        self.reader = SqlCallReader(engine)
+        self.upkeep = SqlCallUpkeep(EventDatabase(engine), clock, partitions)
+        self.reports = SqlCallReports(EventDatabase(engine))
+        self.reader = SqlCallReader(EventDatabase(engine))
         self.changes = SqlCallChanges(engine)
 
     async def state(self) -> CallState:
@@ -118,7 +119,7 @@ async def test_replicas_that_give_up_calls_at_once_while_ends_come_in(store: Sto
         await store.log.append([replace(each, session_id=sid) for each in answered()], [decision(session_id=sid)])
     now_us = START_US + 3 * 3600 * SECOND
     names = [CallName(TENANT, sid) for sid in sids]
-    others = SqlCallUpkeep(store.engine, SystemClock(), store.partitions)
+    others = SqlCallUpkeep(EventDatabase(store.engine), SystemClock(), store.partitions)
     lots = [names[start : start + 5] for start in range(0, count, 5)]
 
     async def end(some: list[str]) -> None:

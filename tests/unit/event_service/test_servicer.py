@@ -35,6 +35,7 @@ from event_service.reports import CallReporting
 from event_service.service import CallQueries, EventIntake, QuarantineDesk
 from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.sql_calls import SqlCallReader
+from event_service.sql_database import EventDatabase
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from event_service.sql_reports import SqlCallReports
@@ -94,12 +95,13 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         committer = GroupCommitter(SqlEventLog(engine, clock, await create_partitions(engine, 4)), GroupLimits())
         events = EventServicer(
             EventIntake(committer, clock),
-            QuarantineDesk(SqlQuarantine(engine, QuarantineBounds(5, 100_000)), clock),
+            QuarantineDesk(SqlQuarantine(EventDatabase(engine), QuarantineBounds(5, 100_000)), clock),
             Tracer(None, clock),
         )
-        upkeep = SqlCallUpkeep(engine, clock, 4)
-        reporting = CallReporting(SqlCallReports(engine), upkeep)
-        calls = CallServicer(CallQueries(SqlCallReader(engine)), reporting, clock)
+        database = EventDatabase(engine)
+        upkeep = SqlCallUpkeep(database, clock, 4)
+        reporting = CallReporting(SqlCallReports(database), upkeep)
+        calls = CallServicer(CallQueries(SqlCallReader(database)), reporting, clock)
 
         def add(server: grpc.aio.Server) -> None:
             event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
