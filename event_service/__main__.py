@@ -58,7 +58,7 @@ from event_service.sql_upkeep import SqlCallUpkeep
 from event_service.subscriptions.hub import AnnouncedLog
 from event_service.subscriptions.runner import running_subscriptions
 from event_service.subscriptions.servicer import SERVICE_NAME as SUBSCRIPTION_SERVICE_NAME
-from event_service.subscriptions.sql_schema import subscription_places
+from event_service.subscriptions.sql_schema import tenant_cursors
 from event_service.webhooks.runner import WebhookSurroundings, running_webhooks
 from event_service.webhooks.servicer import SERVICE_NAME as WEBHOOK_SERVICE_NAME
 from event_service.webhooks.sql_schema import webhook_cursors
@@ -130,7 +130,7 @@ async def serve(settings: EventServiceSettings) -> int:
             repeating("giving up calls without an end", closer.close_overdue, settings.unterminated_check_seconds)
         )
         if settings.retention_days:
-            old_calls = SqlRetention(database, (webhook_cursors, subscription_places))
+            old_calls = SqlRetention(database, [webhook_cursors], [tenant_cursors])
             retention = Retention(old_calls, clock, settings.retention_days)
             await stack.enter_async_context(
                 repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)

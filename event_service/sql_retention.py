@@ -4,10 +4,11 @@ A call is dropped as a whole, with its events, decisions, record and changes: a 
 then always made from all of its call. What a webhook or a subscription has not got yet stays.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import FromClause, Table, and_, delete, func, null, or_, select
+from sqlalchemy import Row, Select, Table, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from event_service.domain import CallState
@@ -16,20 +17,33 @@ from event_service.sql_database import EventDatabase
 from event_service.sql_heads import lock_heads, write_heads
 from event_service.sql_schema import call_changes, calls, decisions, events
 
-_EVERYBODY = None
 _FINISHED = tuple(state.value for state in CallState if state.is_finished)
+# Offsets of the last event and the last change that somebody has.
+_Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Whose a call is, and where it is."""
+
+    tenant_id: str
+    partition_id: int
 
 
 class SqlRetention:
     """Drops calls over SQLite or PostgreSQL.
 
-    `cursors` hold, by `partition_id`, the `log_offset` and `change_offset` up to which a reader has everything. Those
-    that also have a `tenant_id` are of readers of one tenant, and keep nothing of the others.
+    `cursor_tables` hold, by `partition_id`, the `log_offset` and `change_offset` up to which a reader of the whole log
+    has everything. `tenant_cursors` select the same with the `tenant_id` of a reader that gets one tenant's calls only:
+    it holds up nobody else's.
     """
 
-    def __init__(self, database: EventDatabase, cursors: Sequence[FromClause]) -> None:
+    def __init__(
+        self, database: EventDatabase, cursor_tables: Sequence[Table], tenant_cursors: Sequence[Select[Any]] = ()
+    ) -> None:
         self._database = database
-        self._cursors = cursors
+        self._cursor_tables = cursor_tables
+        self._tenant_cursors = tenant_cursors
 
     async def drop_page(self, before_us: int, after: RetentionPosition | None, limit: int) -> DroppedPage:
         """Look at the next `limit` calls that are over and did not change since `before_us`, in one short transaction.
@@ -41,21 +55,22 @@ class SqlRetention:
             found = await self._candidates(connection, before_us, after, limit)
             if not found:
                 return DroppedPage(0, None)
-            partitions = {key: partition for key, partition, _ in found}
-            heads = await lock_heads(connection, set(partitions.values()))
-            keys = await self._droppable(connection, before_us, partitions)
+            homes = {row.call_key: _Home(row.tenant_id, row.partition_id) for row in found}
+            heads = await lock_heads(connection, {home.partition_id for home in homes.values()})
+            keys = await self._droppable(connection, before_us, homes)
             if keys:
                 for table in (events, decisions, call_changes, calls):
                     await connection.execute(delete(table).where(table.c.call_key.in_(keys)))
                 await write_heads(connection, heads)
             last = found[-1]
-            return DroppedPage(len(keys), RetentionPosition(last[2], last[0]) if len(found) == limit else None)
+            following = RetentionPosition(last.updated_at_us, last.call_key) if len(found) == limit else None
+            return DroppedPage(len(keys), following)
 
         return await self._database.write(work)
 
     async def _candidates(
         self, connection: AsyncConnection, before_us: int, after: RetentionPosition | None, limit: int
-    ) -> Sequence[tuple[bytes, int, int]]:
+    ) -> Sequence[Row[bytes, str, int, int]]:
         c = calls.c
         conditions = [c.updated_at_us < before_us, c.state.in_(_FINISHED)]
         if after is not None:
@@ -67,53 +82,63 @@ class SqlRetention:
                 )
             )
         query = (
-            select(c.call_key, c.partition_id, c.updated_at_us)
+            select(c.call_key, c.tenant_id, c.partition_id, c.updated_at_us)
             .where(*conditions)
             .order_by(c.updated_at_us, c.call_key)
             .limit(limit)
         )
-        return [(row[0], row[1], row[2]) for row in await connection.execute(query)]
+        return (await connection.execute(query)).all()
 
     async def _droppable(
-        self, connection: AsyncConnection, before_us: int, partitions: Mapping[bytes, int]
+        self, connection: AsyncConnection, before_us: int, homes: Mapping[bytes, _Home]
     ) -> Sequence[bytes]:
         """Of these calls, whose partitions are locked, those that still did not change and that every reader has."""
-        unchanged = select(calls.c.call_key, calls.c.tenant_id).where(
-            calls.c.call_key.in_(list(partitions)), calls.c.updated_at_us < before_us, calls.c.state.in_(_FINISHED)
+        read_by_all = await self._read_by_all(connection)
+        read_by_own = await self._read_by_own(connection, {home.tenant_id for home in homes.values()})
+        unchanged = select(calls.c.call_key).where(
+            calls.c.call_key.in_(list(homes)), calls.c.updated_at_us < before_us, calls.c.state.in_(_FINISHED)
         )
-        tenants = {row[0]: str(row[1]) for row in await connection.execute(unchanged)}
-        keys = list(tenants)
-        read = await self._read_by_all(connection, set(tenants.values()))
+        keys = [row[0] for row in await connection.execute(unchanged)]
         last_event = await _last(connection, events, "log_offset", keys)
         last_change = await _last(connection, call_changes, "change_offset", keys)
-        return [
-            key
-            for key in keys
-            if all(
-                last_event.get(key, 0) <= log_offset and last_change.get(key, 0) <= change_offset
-                for reader in (_EVERYBODY, tenants[key])
-                for log_offset, change_offset in read.get((reader, partitions[key]), ())
-            )
-        ]
 
-    async def _read_by_all(
-        self, connection: AsyncConnection, tenants: Collection[str]
-    ) -> Mapping[tuple[str | None, int], Sequence[tuple[int, int]]]:
-        """Up to where all have everything, by tenant (None: readers of all tenants) and partition."""
-        read: dict[tuple[str | None, int], list[tuple[int, int]]] = defaultdict(list)
-        for each in self._cursors:
-            c = each.c
-            offsets = (c.partition_id, func.min(c.log_offset), func.min(c.change_offset))
-            query = select(null(), *offsets).group_by(c.partition_id)
-            if "tenant_id" in c:
-                query = (
-                    select(c.tenant_id, *offsets)
-                    .where(c.tenant_id.in_(sorted(tenants)))
-                    .group_by(c.tenant_id, c.partition_id)
-                )
-            for tenant_id, partition, log_offset, change_offset in await connection.execute(query):
-                read[tenant_id, partition].append((log_offset, change_offset))
+        def is_read(key: bytes) -> bool:
+            home = homes[key]
+            places = (read_by_all.get(home.partition_id), read_by_own.get(home))
+            event, change = last_event.get(key, 0), last_change.get(key, 0)
+            return all(place is None or (event <= place[0] and change <= place[1]) for place in places)
+
+        return [key for key in keys if is_read(key)]
+
+    async def _read_by_all(self, connection: AsyncConnection) -> Mapping[int, _Place]:
+        """By partition, the place that every reader of the whole log has reached."""
+        read: dict[int, _Place] = {}
+        for table in self._cursor_tables:
+            query = select(
+                table.c.partition_id, func.min(table.c.log_offset), func.min(table.c.change_offset)
+            ).group_by(table.c.partition_id)
+            for partition_id, log_offset, change_offset in await connection.execute(query):
+                read[partition_id] = _least(read.get(partition_id), (log_offset, change_offset))
         return read
+
+    async def _read_by_own(self, connection: AsyncConnection, tenant_ids: Collection[str]) -> Mapping[_Home, _Place]:
+        """The same for these tenants' own readers."""
+        read: dict[_Home, _Place] = {}
+        for each in self._tenant_cursors:
+            rows = each.subquery().c
+            query = (
+                select(rows.tenant_id, rows.partition_id, func.min(rows.log_offset), func.min(rows.change_offset))
+                .where(rows.tenant_id.in_(sorted(tenant_ids)))
+                .group_by(rows.tenant_id, rows.partition_id)
+            )
+            for tenant_id, partition_id, log_offset, change_offset in await connection.execute(query):
+                home = _Home(tenant_id, partition_id)
+                read[home] = _least(read.get(home), (log_offset, change_offset))
+        return read
+
+
+def _least(one: _Place | None, other: _Place) -> _Place:
+    return other if one is None else (min(one[0], other[0]), min(one[1], other[1]))
 
 
 async def _last(connection: AsyncConnection, table: Table, column: str, keys: Sequence[bytes]) -> dict[bytes, int]:

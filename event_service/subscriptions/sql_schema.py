@@ -39,18 +39,13 @@ subscription_cursors = Table(
     Column("leased_until_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("subscription_id", "partition_id", name="subscription_cursors_pkey"),
 )
-
-# The places with the tenants that they belong to: what retention must not drop yet.
-subscription_places = (
-    select(
-        subscriptions.c.tenant_id,
-        subscription_cursors.c.partition_id,
-        subscription_cursors.c.log_offset,
-        subscription_cursors.c.change_offset,
-    )
-    .join(subscription_cursors, subscription_cursors.c.subscription_id == subscriptions.c.subscription_id)
-    .subquery("subscription_places")
-)
+# The same with whose they are: a subscription gets its tenant's calls only.
+tenant_cursors = select(
+    subscriptions.c.tenant_id,
+    subscription_cursors.c.partition_id,
+    subscription_cursors.c.log_offset,
+    subscription_cursors.c.change_offset,
+).join(subscriptions, subscriptions.c.subscription_id == subscription_cursors.c.subscription_id)
 
 # The streams that are open; one that died stays until it expires.
 subscription_consumers = Table(

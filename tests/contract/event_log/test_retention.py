@@ -17,7 +17,7 @@ from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import call_changes, calls, decisions, events
 from event_service.subscriptions.domain import StartPosition, Subscription, SubscriptionFilter
-from event_service.subscriptions.sql_schema import subscription_places
+from event_service.subscriptions.sql_schema import tenant_cursors
 from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.webhooks.sql_schema import webhook_cursors
 from tests.unit.event_service.builders import START_US, TENANT, decision, event
@@ -46,7 +46,7 @@ class Store:
         self.log = SqlEventLog(engine, self.clock, partitions)
         database = EventDatabase(engine)
         self.reader = SqlCallReader(database)
-        old_calls = SqlRetention(database, [webhook_cursors, subscription_places])
+        old_calls = SqlRetention(database, [webhook_cursors], [tenant_cursors])
         self.retention = Retention(old_calls, self.clock, KEEP_DAYS)
         self.subscriptions = SqlSubscriptionStore(database)
 
