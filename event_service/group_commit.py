@@ -27,11 +27,13 @@ _MESSAGE_BYTES = 1000
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
     """Bounds: of what waits, and of what one transaction takes. A group takes further requests while it has fewer than
-    `max_group_items`; a request is never divided."""
+    `max_group_items` and `max_group_bytes`; a request is never divided."""
 
     max_queued_items: int = 20_000
     max_queued_bytes: int = 128 * 1024 * 1024
     max_group_items: int = 512
+    # Large bodies in great number would not be written within a statement's time, however often they are sent again.
+    max_group_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -134,8 +136,9 @@ class GroupCommitter:
 
     def _take_group(self) -> list[_Request]:
         group: list[_Request] = []
-        items = 0
-        while self._queue and items < self._limits.max_group_items:
+        items = size_bytes = 0
+        limits = self._limits
+        while self._queue and items < limits.max_group_items and size_bytes < limits.max_group_bytes:
             request = self._queue.popleft()
             self._queued_items -= request.items
             self._queued_bytes -= request.size_bytes
@@ -143,6 +146,7 @@ class GroupCommitter:
             if not request.outcomes.cancelled():
                 group.append(request)
                 items += request.items
+                size_bytes += request.size_bytes
         return group
 
     async def _write(self, group: Sequence[_Request]) -> None:

@@ -102,6 +102,17 @@ async def test_a_group_is_bounded_and_the_order_is_kept() -> None:
     assert log.groups == [["first"], list("abcd"), list("efghi"), ["j"]]
 
 
+async def test_a_group_of_large_bodies_has_fewer_of_them() -> None:
+    log = GatedLog()
+    async with blocked(log, GroupLimits(max_group_bytes=30_000)) as (committer, _):
+        others = [start(committer, seq, size=10_000) for seq in "abc"]
+        others += [start(committer, seq) for seq in "def"]
+        await settle()
+        log.gate.set()
+        await asyncio.gather(*others)
+    assert log.groups == [["first"], ["a", "b"], list("cdef")]
+
+
 async def test_too_many_waiting_are_refused_at_once_and_room_comes_back() -> None:
     log = GatedLog()
     async with blocked(log, GroupLimits(max_queued_items=4)) as (committer, _):
