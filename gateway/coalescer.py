@@ -40,8 +40,9 @@ class CoalescerLimits:
 
     `attempt_seconds` is the longest first attempt; after it, or when nobody could be reached, a batch is sent once more
     within its items' deadlines, and with round robin to another replica. One key may fill no more than
-    `max_queued_per_key` of the `max_queued` places. After `long_flight_seconds` a batch in flight holds the next one up
-    no longer, however small that is.
+    `max_queued_per_key` of the `max_queued` places, and half of `max_queued_bytes`. A batch takes further items while
+    it has fewer than `max_batch_items` and `max_batch_bytes`. After `long_flight_seconds` a batch in flight holds the
+    next one up no longer, however small that is.
 
     A batch that is away for much longer went to a replica that may never answer, and others need not wait for it: up to
     `max_stuck_batches` of those don't count as in flight. And what is sent once more is sent `retry_copies` times at
@@ -57,15 +58,21 @@ class CoalescerLimits:
     long_flight_seconds: float = 0.002
     max_stuck_batches: int = 0
     retry_copies: int = 1
+    # Of items that say how large they are. A batch has to stay well below what gRPC takes as one message.
+    max_batch_bytes: int = 8 * 1024 * 1024
+    max_queued_bytes: int = 64 * 1024 * 1024
 
 
 class Waiting(Generic[Item, Result]):
     """An item and who waits for its result, since when. Both times are on the monotonic clock."""
 
-    __slots__ = ("deadline", "future", "item", "since")
+    __slots__ = ("deadline", "future", "item", "since", "size_bytes")
 
-    def __init__(self, item: Item, deadline: float, future: asyncio.Future[Result], since: float) -> None:
+    def __init__(
+        self, item: Item, deadline: float, future: asyncio.Future[Result], since: float, size_bytes: int = 0
+    ) -> None:
         self.item = item
+        self.size_bytes = size_bytes
         self.deadline = deadline
         self.future = future
         self.since = since
@@ -107,6 +114,9 @@ class Coalescer(Generic[Item, Result]):
         self._queues: dict[str, deque[Waiting[Item, Result]]] = {}
         self._turns: deque[str] = deque()
         self._queued = 0
+        self._queued_bytes = 0
+        # By key, of those that have any.
+        self._bytes_of: dict[str, int] = {}
         self._flying: dict[asyncio.Task[None], Sequence[Waiting[Item, Result]]] = {}
         # Those of `_flying` that are not stuck.
         self._flying_items = 0
@@ -119,7 +129,7 @@ class Coalescer(Generic[Item, Result]):
         self._sweep: asyncio.TimerHandle | None = None
         self._sweep_at = 0.0
 
-    def submit(self, key: str, item: Item, deadline: float) -> asyncio.Future[Result]:
+    def submit(self, key: str, item: Item, deadline: float, size_bytes: int = 0) -> asyncio.Future[Result]:
         """The result to come; it fails with DeadlineExceededError at the deadline at the latest.
 
         Cancelling it takes the item back as long as it was not sent. Raises ResourceExhaustedError at once when too
@@ -131,6 +141,9 @@ class Coalescer(Generic[Item, Result]):
         if self._queued >= limits.max_queued:
             self._metrics.refused.add(self._kind)
             raise ResourceExhaustedError("too much is waiting")
+        if size_bytes and self._is_over_in_bytes(key, size_bytes):
+            self._metrics.refused.add(self._kind)
+            raise ResourceExhaustedError("too many bytes are waiting")
         loop = asyncio.get_running_loop()
         queue = self._queues.get(key)
         if queue is None:
@@ -140,8 +153,11 @@ class Coalescer(Generic[Item, Result]):
             self._metrics.refused.add(self._kind)
             raise ResourceExhaustedError("too much is waiting for this tenant")
         future: asyncio.Future[Result] = loop.create_future()
-        queue.append(Waiting(item, deadline, future, self._clock.monotonic()))
+        queue.append(Waiting(item, deadline, future, self._clock.monotonic(), size_bytes))
         self._queued += 1
+        if size_bytes:
+            self._queued_bytes += size_bytes
+            self._bytes_of[key] = self._bytes_of.get(key, 0) + size_bytes
         if self._sweep is None or deadline < self._sweep_at:
             self._watch(deadline)
         if not self._is_flush_due:
@@ -165,6 +181,10 @@ class Coalescer(Generic[Item, Result]):
             if timer is not None:
                 timer.cancel()
         self._sweep = self._late_flush = self._look = None
+
+    def _is_over_in_bytes(self, key: str, size_bytes: int) -> bool:
+        bound = self._limits.max_queued_bytes
+        return self._queued_bytes + size_bytes > bound or self._bytes_of.get(key, 0) + size_bytes > bound // 2
 
     def _plan_flush(self) -> None:
         if len(self._flying) - len(self._stuck) >= self._limits.max_batches_in_flight:
@@ -215,25 +235,37 @@ class Coalescer(Generic[Item, Result]):
             self._plan_flush()
 
     def _compose(self) -> list[Waiting[Item, Result]]:
-        if self._queued <= self._limits.max_batch_items:
+        limits = self._limits
+        if self._queued <= limits.max_batch_items and self._queued_bytes <= limits.max_batch_bytes:
             entries = [entry for queue in self._queues.values() for entry in queue if not entry.future.done()]
             self._queues.clear()
             self._turns.clear()
-            self._queued = 0
+            self._bytes_of.clear()
+            self._queued = self._queued_bytes = 0
             return entries
         entries = []
-        while self._turns and len(entries) < self._limits.max_batch_items:
+        size_bytes = 0
+        while self._turns and len(entries) < limits.max_batch_items and size_bytes < limits.max_batch_bytes:
             key = self._turns.popleft()
             queue = self._queues[key]
             entry = queue.popleft()
             self._queued -= 1
+            self._release_bytes(key, entry.size_bytes)
             if queue:
                 self._turns.append(key)
             else:
                 del self._queues[key]
             if not entry.future.done():
                 entries.append(entry)
+                size_bytes += entry.size_bytes
         return entries
+
+    def _release_bytes(self, key: str, size_bytes: int) -> None:
+        if size_bytes:
+            self._queued_bytes -= size_bytes
+            left = self._bytes_of.pop(key) - size_bytes
+            if left:
+                self._bytes_of[key] = left
 
     async def _fly(self, entries: Sequence[Waiting[Item, Result]]) -> None:
         try:
@@ -314,7 +346,9 @@ class Coalescer(Generic[Item, Result]):
             self._watch(min(deadlines))
 
     def _keep_waiting(self, key: str, queue: deque[Waiting[Item, Result]]) -> None:
-        self._queued += len(queue) - len(self._queues[key])
+        before = self._queues[key]
+        self._queued += len(queue) - len(before)
+        self._release_bytes(key, sum(each.size_bytes for each in before) - sum(each.size_bytes for each in queue))
         if queue:
             self._queues[key] = queue
         else:

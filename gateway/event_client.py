@@ -57,7 +57,7 @@ class EventClient:
             return await self._publish(item, deadline)
 
     async def _publish(self, item: CallEvent, deadline: float) -> None:
-        error = publish_error(await self._coalescer.submit(item.tenant_id, item, deadline))
+        error = publish_error(await self._coalescer.submit(item.tenant_id, item, deadline, item.ByteSize()))
         if error is not None:
             raise error
 

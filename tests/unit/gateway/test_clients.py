@@ -197,6 +197,20 @@ async def test_events_travel_together_and_each_gets_its_own(
     await client.close()
 
 
+async def test_events_with_the_largest_bodies_fit_into_what_grpc_takes(
+    channel: grpc.aio.Channel, services: PlayedServices
+) -> None:
+    client = EventClient(channel, CoalescerLimits(), OFF, CLOCK)
+    receipt = Receipt(1, b"x" * 65_536, "text/xml")
+    large = [
+        ReceivedEvent(Event("s1", f"10000{number % 2}", str(number), user_data="x" * 65_536), receipt)
+        for number in range(256)
+    ]
+    # Together they are more than one message may be.
+    await asyncio.gather(*(client.publish(each, CLOCK.monotonic() + 60) for each in large))
+    assert sum(map(len, services.batches)) == 256
+
+
 async def test_events_are_sent_again_but_not_when_the_log_is_full(
     channel: grpc.aio.Channel, services: PlayedServices
 ) -> None:

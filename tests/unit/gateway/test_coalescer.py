@@ -432,3 +432,55 @@ async def test_a_copy_that_fails_leaves_it_to_the_other(carrier: Carrier, clock:
     for future in (first, second):
         with pytest.raises((UnavailableError, DeadlineExceededError)):
             await future
+
+
+async def test_a_batch_of_large_items_has_fewer_of_them(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_batch_bytes=25, max_batches_in_flight=1)
+    futures = [several.submit("t", item, FAR, 10) for item in "abcde"]
+    futures += [several.submit("u", item, FAR) for item in "xy"]
+    await settle()
+    # Keys take turns; what is small travels with what is large.
+    assert carrier.sent(0) == ["a", "x", "b", "y", "c"]
+    carrier.bring_back(0)
+    await settle()
+    assert carrier.sent(1) == ["d", "e"]
+    carrier.bring_back(1)
+    assert await asyncio.gather(*futures) == list("ABCDEXY")
+
+
+async def test_too_many_bytes_are_refused_and_one_key_gets_half_of_the_room(carrier: Carrier, clock: FakeClock) -> None:
+    several = coalescer(carrier, clock, max_queued_bytes=100, max_batches_in_flight=1, max_queued=8)
+    flying = several.submit("t", "a", FAR, 10)
+    await settle()
+    waiting = [several.submit("t", item, FAR, 25) for item in "bc"]
+    with pytest.raises(ResourceExhaustedError):
+        several.submit("t", "d", FAR, 1)
+    waiting += [several.submit("u", "e", FAR, 40), several.submit("v", "f", FAR, 10)]
+    with pytest.raises(ResourceExhaustedError):
+        several.submit("w", "g", FAR, 1)
+    # Room comes back with what was sent and with what nobody waits for any more.
+    carrier.bring_back(0)
+    await settle()
+    carrier.bring_back(1)
+    assert await asyncio.gather(flying, *waiting) == list("ABCEF")
+    later = [several.submit("t", "h", FAR, 50), several.submit("u", "i", FAR, 50)]
+    await settle()
+    carrier.bring_back(2)
+    assert await asyncio.gather(*later) == ["H", "I"]
+
+
+async def test_bytes_of_what_expired_are_free_again(carrier: Carrier) -> None:
+    clock = SystemClock()
+    several: Coalescer[str, str] = Coalescer(
+        carrier.send, CoalescerLimits(max_queued_bytes=100, max_batches_in_flight=1), clock
+    )
+    flying = several.submit("t", "a", clock.monotonic() + FAR)
+    await settle()
+    expiring = several.submit("t", "b", clock.monotonic(), 50)
+    with pytest.raises(DeadlineExceededError):
+        await expiring
+    last = several.submit("t", "c", clock.monotonic() + FAR, 50)
+    carrier.bring_back(0)
+    await settle()
+    carrier.bring_back(1)
+    assert await asyncio.gather(flying, last) == ["A", "C"]
