@@ -101,7 +101,9 @@ class QueryService:
         if decision.result is not ResultCode.UNKNOWN_TENANT:
             # Calls of enterprises that don't exist have no record: anybody could fill the store with them.
             region = "" if tenant is None else tenant.default_region
-            answered = AnsweredQuery(query, decision, started, ended, region, traceparent)
+            # No record has the unknown fields, and thousands of answers may wait with all that a body can hold.
+            kept = replace(query, unknown_fields=()) if query.unknown_fields else query
+            answered = AnsweredQuery(kept, decision, started, ended, region, traceparent)
             self._decisions.add(answered)
         trace_id = b"" if context is None else context.trace_id
         return StyledAnswer(_answer(query, decision), decision.style or DEFAULT_STYLE, trace_id)

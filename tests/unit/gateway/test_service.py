@@ -1,6 +1,7 @@
 """Use cases: every query gets its answer in time, every event is stored, refused or sent back."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,13 @@ async def test_a_decision_becomes_an_answer_and_a_record() -> None:
     assert deadline == started + 1.0
     assert record.traceparent == traceparent
     assert traceparent.startswith(f"00-{trace_id_for('100001', 's1')}-")
+
+
+async def test_a_record_waits_without_what_the_platform_sent_beside_the_query() -> None:
+    setting = Setting(TENANT)
+    await setting.queries.answer(replace(QUERY, unknown_fields=(("note", "x" * 60_000),)), setting.clock.monotonic())
+    (record,) = setting.sink.answered
+    assert record.query == QUERY
 
 
 @pytest.mark.parametrize(
