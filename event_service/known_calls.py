@@ -1,8 +1,9 @@
 """What a process remembers of the calls that it wrote last, so that a call's next event needs no reading.
 
-It can't be stale: every transaction that writes to a partition, by any process, counts the partition's `write_count` up
-while it holds the partition's row. Whoever locks the row and finds the count that it left there was the last one to
-write, and knows what is stored. With another count everything that is remembered of the partition is forgotten.
+It can't be stale: every transaction that writes to a partition, by any process, moves the partition's `write_count` on,
+by a step of its own, while it holds the partition's row. Whoever locks the row and finds the count that it left there
+was the last one to write, and knows what is stored. With another count everything that is remembered of the partition
+is forgotten.
 """
 
 from collections import OrderedDict
@@ -64,10 +65,15 @@ class KnownCalls:
         return found
 
     def keep(
-        self, write_counts: Mapping[int, int], partitions: Mapping[bytes, int], calls: Mapping[bytes, KnownCall]
+        self,
+        write_counts: Mapping[int, int],
+        partitions: Mapping[bytes, int],
+        calls: Mapping[bytes, KnownCall],
+        write_step: int = 1,
     ) -> None:
-        """Remember calls as they were just committed. `write_counts` are those that `take` was given."""
-        mine = self._unless_taken_since(write_counts)
+        """Remember calls as they were just committed. `write_counts` are those that `take` was given; since then they
+        have grown by `write_step`."""
+        mine = self._unless_taken_since(write_counts, write_step)
         for key, call in calls.items():
             if partitions[key] in mine and call.event_count <= MAX_FOLDED_EVENTS:
                 bodies = sum(len(row.event.raw_body) for row in call.events.values())
@@ -78,12 +84,12 @@ class KnownCalls:
         while self._size_bytes > self._max_bytes:
             self._forget(next(iter(self._calls)))
 
-    def _unless_taken_since(self, write_counts: Mapping[int, int]) -> Collection[int]:
+    def _unless_taken_since(self, write_counts: Mapping[int, int], write_step: int) -> Collection[int]:
         """The partitions that nobody else has locked between our commit and now. What they found is newer."""
         mine = set()
         for partition, count in write_counts.items():
             if self._write_counts.get(partition) == count:
-                self._write_counts[partition] = count + 1
+                self._write_counts[partition] = count + write_step
                 mine.add(partition)
         return mine
 

@@ -1,7 +1,8 @@
 """The heads of partitions in SQL: locking them is the right to write to their partitions."""
 
+import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -10,17 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from event_service.sql_many import update_many
 from event_service.sql_schema import partition_heads
 
+# A BIGINT lasts for 10^13 transactions.
+_MAX_STEP = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class LockedHeads:
     """The rows of partitions that nobody else can write to until the transaction ends, by partition.
 
-    `offsets` and `changes` are the last ones; whoever writes further rows moves them on. `write_counts` are as found.
+    `offsets` and `changes` are the last ones; whoever writes further rows moves them on. `write_counts` are as found;
+    they grow by `write_step`.
     """
 
     offsets: dict[int, int]
     changes: dict[int, int]
     write_counts: dict[int, int]
+    # By chance: a database that lost its last commits (a failover, a backup) would count to the same numbers again, and
+    # a process that remembers them would take what it finds there for its own.
+    write_step: int = field(default_factory=lambda: 1 + secrets.randbelow(_MAX_STEP))
 
 
 async def lock_heads(connection: AsyncConnection, partitions: Collection[int]) -> LockedHeads:
@@ -47,7 +55,7 @@ async def write_heads(connection: AsyncConnection, heads: LockedHeads) -> None:
             "at_partition_id": partition,
             "last_offset": heads.offsets[partition],
             "last_change": heads.changes[partition],
-            "write_count": count + 1,
+            "write_count": count + heads.write_step,
         }
         for partition, count in heads.write_counts.items()
     ]

@@ -77,7 +77,7 @@ class SqlEventLog:
                 await write_plan(connection, plan, partitions, heads, now_us)
             for key, revised in (*plan.new_records, *plan.changed_records):
                 known[key].record = revised
-            self._known.keep(heads.write_counts, partitions, known)
+            self._known.keep(heads.write_counts, partitions, known, heads.write_step)
         return plan.outcomes
 
     async def read(self, partition_id: int, after_offset: int, limit: int) -> Sequence[LoggedEvent]:

@@ -27,10 +27,10 @@ partition_heads = Table(
     Column("partition_id", Integer, primary_key=True, autoincrement=False),
     # The offset of the last event; 0: none yet.
     Column("last_offset", BigInteger, nullable=False),
-    # How many transactions wrote to the partition, events or anything that follows from them. Every one counts, so
-    # that a process can tell whether it was the last one to write (known_calls).
+    # Grows with every transaction that writes to the partition, events or anything that follows from them, so that a
+    # process can tell whether it was the last one to write (known_calls).
     Column("write_count", BigInteger, nullable=False, server_default="0"),
-    # The same for the partition's rows of call_changes.
+    # The offset of the last of the partition's rows of call_changes.
     Column("last_change", BigInteger, nullable=False, server_default="0"),
 )
 

@@ -5,9 +5,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete, update
 
 from common.errors import InvalidArgumentError
-from event_service.domain import CallEvent
+from common.sql import begin_write, open_engine
+from event_service import sql_schema
+from event_service.domain import CallEvent, call_key, partition_of
 from event_service.fold import fold_call
 from event_service.limits import MAX_FOLDED_EVENTS
 from event_service.ports import EventLog, EventStatus, LoggedEvent
@@ -290,6 +293,28 @@ async def test_what_one_process_remembers_is_not_believed_after_another_wrote(da
         assert found is not None
         answers = [decision(), decision("13900002222", at=0.1)]
         assert found.call == fold_call([early, second, event("31", 3)], answers)
+
+
+async def test_what_was_remembered_is_not_believed_after_the_database_lost_its_last_commits(database_url: str) -> None:
+    def partition(name: str) -> int:
+        return partition_of(call_key("100001", name), PARTITIONS)
+
+    mine = event("15", 1)
+    stranger = next(name for name in map(str, range(100)) if partition(name) == partition("sid-1"))
+    async with open_stores(database_url) as one, open_stores(database_url) as other:
+        await one.log.append([mine], [])
+        # A failover to a replica that was behind, or a backup: the other writer goes on from there.
+        engine = open_engine(database_url)
+        async with begin_write(engine) as connection:
+            for table in (sql_schema.events, sql_schema.calls):
+                await connection.execute(delete(table))
+            await connection.execute(update(sql_schema.partition_heads).values(last_offset=0, write_count=0))
+        await engine.dispose()
+        await other.log.append([event("15", 1, session_id=stranger)], [])
+        (outcome,) = await one.log.append([mine], [])
+        assert (outcome.status, outcome.log_offset) == (STORED, 2)
+        (strangers,) = await events_of(other, stranger)
+        assert strangers.received_count == 1
 
 
 async def test_a_batch_that_failed_is_not_remembered(stores: Stores) -> None:
