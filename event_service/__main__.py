@@ -23,7 +23,7 @@ from common.logs import configure_logging, get_logger
 from common.request_lines import RequestLines
 from common.rpc_report import RpcReport
 from common.settings_problems import make_data_directory
-from common.sql import open_engine, pool_state
+from common.sql import pool_state
 from common.sql_metrics import add_database
 from common.telemetry.metrics import Metrics
 from common.telemetry.process_metrics import add_spans, running_metrics
@@ -50,6 +50,7 @@ from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.settings import EventServiceSettings
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
+from event_service.sql_engine import open_event_engine
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from event_service.sql_reports import SqlCallReports
@@ -178,7 +179,7 @@ async def _database(settings: EventServiceSettings) -> AsyncIterator[AsyncEngine
     """The database, ready for use. The embedded one is brought up to date here; a shared one by its operators."""
     if not settings.database_url:
         make_data_directory(settings.data_dir, "AXBRIDGE_EVENTS_")
-    engine = open_engine(settings.effective_database_url)
+    engine = open_event_engine(settings.effective_database_url)
     try:
         if engine.dialect.name == "sqlite":
             await migrate(engine)

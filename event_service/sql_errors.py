@@ -12,8 +12,9 @@ from common.logs import get_logger
 _log = get_logger(__name__)
 
 _DATA_EXCEPTION = "22"
-# Connections, read-only servers (after a failover), deadlocks, lack of room, operators' interventions.
-_PASSING = ("08", "25", "40", "53", "57", "58")
+# Connections, read-only servers (after a failover), deadlocks, lack of room, locks that others hold, operators'
+# interventions.
+_PASSING = ("08", "25", "40", "53", "55", "57", "58")
 
 
 @contextmanager

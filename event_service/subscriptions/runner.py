@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from common.clock import Clock
-from common.sql import PoolState, open_engine, pool_state
+from common.sql import PoolState, pool_state
 from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.sql_database import EventDatabase
+from event_service.sql_engine import open_event_engine
 from event_service.subscriptions.consumer import ConsumerRules, Sources
 from event_service.subscriptions.hub import Hub
 from event_service.subscriptions.service import DeliveryStreams, SubscriptionService
@@ -45,7 +46,7 @@ async def running_subscriptions(
     """The subscriptions, ready while the context is open. End their streams by `hub.drain` before it closes."""
     async with AsyncExitStack() as stack:
         # Connections of their own: neither streams nor the log wait for each other's.
-        engine = open_engine(database_url, pool_timeout_seconds=_POOL_TIMEOUT_SECONDS)
+        engine = open_event_engine(database_url, pool_timeout_seconds=_POOL_TIMEOUT_SECONDS)
         stack.push_async_callback(engine.dispose)
         database = EventDatabase(engine)
         stack.push_async_callback(database.drain)

@@ -11,12 +11,13 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import Clock, to_microseconds
-from common.sql import PoolState, open_engine, pool_state
+from common.sql import PoolState, pool_state
 from event_service.delivery_stats import DeliveryStats
 from event_service.delivery_traces import DeliveryTraces
 from event_service.pace import Pace, keep_stepping
 from event_service.sql_changes import SqlCallChanges
 from event_service.sql_database import EventDatabase
+from event_service.sql_engine import open_event_engine
 from event_service.sql_log import SqlEventLog
 from event_service.webhooks.courier import Courier
 from event_service.webhooks.delivery_service import DeliveryService
@@ -83,7 +84,7 @@ async def running_webhooks(
     urls = settings.webhooks_urls
     sealer = open_sealer(settings.webhooks_key_file)
     async with AsyncExitStack() as stack:
-        engine = open_engine(surroundings.database_url)
+        engine = open_event_engine(surroundings.database_url)
         stack.push_async_callback(engine.dispose)
         database = EventDatabase(engine)
         stack.push_async_callback(database.drain)

@@ -13,6 +13,7 @@ from event_service.migrate import migrate
 from event_service.ports import CallReader, EventLog, Quarantine
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
+from event_service.sql_engine import open_event_engine
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
 from tests.contract.event_log.memory_store import MemoryStore
@@ -48,7 +49,7 @@ async def _database_url(name: str, request: pytest.FixtureRequest, directory: Pa
 @asynccontextmanager
 async def open_stores(url: str) -> AsyncIterator[Stores]:
     """The adapters of a database, over connections of their own, as a further process would have them."""
-    engine = open_engine(url, pool_timeout_seconds=10)
+    engine = open_event_engine(url, pool_timeout_seconds=10)
     try:
         await migrate(engine)
         count = await create_partitions(engine, PARTITIONS)
