@@ -72,10 +72,6 @@ class DecisionBuffer:
             # Never accepted, however often it is sent.
             self.dropped += len(batch)
             _log.error("answered queries refused by the event service", count=len(batch), detail=error.message)
-        except (ValueError, TypeError) as error:
-            # Something in it can't be written at all; the records are not worth the process.
-            self.dropped += len(batch)
-            _log.error("answered queries can't be written", count=len(batch), exc_info=error)
         except AxbridgeError as error:
             if not self._is_failing:
                 _log.warning("answered queries can't be recorded", waiting=len(batch), detail=error.message)
@@ -85,6 +81,9 @@ class DecisionBuffer:
         except asyncio.CancelledError:
             self._put_back(batch)
             raise
+        except Exception as error:  # noqa: BLE001 - whatever can't be written: the records are not worth the process
+            self.dropped += len(batch)
+            _log.error("answered queries can't be written", count=len(batch), exc_info=error)
         if self._is_failing:
             _log.info("answered queries are recorded again", dropped=self.dropped)
         self._is_failing = False

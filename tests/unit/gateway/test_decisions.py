@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from grpc.aio import UsageError
 
 from common.errors import InvalidArgumentError, UnavailableError
 from gateway.decisions import DecisionBuffer, DecisionLimits
@@ -114,7 +115,15 @@ async def test_a_cancelled_flush_loses_nothing() -> None:
     assert decisions.waiting == 1
 
 
-@pytest.mark.parametrize("error", [InvalidArgumentError("decisions[0].result", "missing"), ValueError("no UTF-8")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidArgumentError("decisions[0].result", "missing"),
+        ValueError("no UTF-8"),
+        UsageError("Channel is closed."),
+        LookupError("a bug"),
+    ],
+)
 async def test_what_is_refused_is_dropped_and_does_not_block(error: Exception) -> None:
     recorder = Recorder()
     recorder.error = error
