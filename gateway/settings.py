@@ -129,8 +129,8 @@ class GatewaySettings(SamplingSettings):
     max_queued: int = Field(
         default=8192,
         ge=1,
-        description="Most queries that wait to be sent, and most events; beyond it 9002 and 503. "
-        "One enterprise may fill half of it.",
+        description="Most queries that wait to be sent, and most events, of these also 64 MiB at most; beyond it 9002 "
+        "and 503. One enterprise may fill half of it.",
     )
     tenant_refresh_seconds: float = Field(
         default=3.0, gt=0, description="How often the directory of enterprises is read again."
