@@ -56,9 +56,11 @@ class SqlRetention:
             if not found:
                 return DroppedPage(0, None)
             homes = {row.call_key: _Home(row.tenant_id, row.partition_id) for row in found}
-            heads = await lock_heads(connection, {home.partition_id for home in homes.values()})
-            keys = await self._droppable(connection, before_us, homes)
+            # Nobody waits for us while there is nothing to drop: calls that a reader holds up are looked at each time.
+            keys = await self._read_ones(connection, homes)
             if keys:
+                heads = await lock_heads(connection, {homes[key].partition_id for key in keys})
+                keys = await _unchanged_ones(connection, before_us, keys)
                 for table in (events, decisions, call_changes, calls):
                     await connection.execute(delete(table).where(table.c.call_key.in_(keys)))
                 await write_heads(connection, heads)
@@ -89,16 +91,11 @@ class SqlRetention:
         )
         return (await connection.execute(query)).all()
 
-    async def _droppable(
-        self, connection: AsyncConnection, before_us: int, homes: Mapping[bytes, _Home]
-    ) -> Sequence[bytes]:
-        """Of these calls, whose partitions are locked, those that still did not change and that every reader has."""
+    async def _read_ones(self, connection: AsyncConnection, homes: Mapping[bytes, _Home]) -> Sequence[bytes]:
+        """Of these calls those that every reader has. It has them for good, unless they change."""
         read_by_all = await self._read_by_all(connection)
         read_by_own = await self._read_by_own(connection, {home.tenant_id for home in homes.values()})
-        unchanged = select(calls.c.call_key).where(
-            calls.c.call_key.in_(list(homes)), calls.c.updated_at_us < before_us, calls.c.state.in_(_FINISHED)
-        )
-        keys = [row[0] for row in await connection.execute(unchanged)]
+        keys = list(homes)
         last_event = await _last(connection, events, "log_offset", keys)
         last_change = await _last(connection, call_changes, "change_offset", keys)
 
@@ -139,6 +136,15 @@ class SqlRetention:
 
 def _least(one: _Place | None, other: _Place) -> _Place:
     return other if one is None else (min(one[0], other[0]), min(one[1], other[1]))
+
+
+async def _unchanged_ones(connection: AsyncConnection, before_us: int, keys: Sequence[bytes]) -> Sequence[bytes]:
+    """Of these calls, whose partitions are locked by now, those that still did not change: an event that came in
+    meanwhile has changed its call's record."""
+    query = select(calls.c.call_key).where(
+        calls.c.call_key.in_(keys), calls.c.updated_at_us < before_us, calls.c.state.in_(_FINISHED)
+    )
+    return list((await connection.execute(query)).scalars())
 
 
 async def _last(connection: AsyncConnection, table: Table, column: str, keys: Sequence[bytes]) -> dict[bytes, int]:

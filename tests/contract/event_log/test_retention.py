@@ -1,10 +1,11 @@
 """What is kept long enough is dropped, whole and only when every reader has it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import from_microseconds
@@ -13,6 +14,7 @@ from event_service.migrate import migrate
 from event_service.retention import DAY_US, Retention
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
+from event_service.sql_heads import lock_heads, write_heads
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import call_changes, calls, decisions, events
@@ -20,6 +22,7 @@ from event_service.subscriptions.domain import StartPosition, Subscription, Subs
 from event_service.subscriptions.sql_schema import tenant_cursors
 from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.webhooks.sql_schema import webhook_cursors
+from tests.support.postgres import PostgresServer
 from tests.unit.event_service.builders import START_US, TENANT, decision, event
 
 PARTITIONS = 4
@@ -66,19 +69,24 @@ class Store:
             await connection.execute(update(webhook_cursors).values(log_offset=offset, change_offset=offset))
 
 
+async def filled(engine: AsyncEngine) -> Store:
+    """A store whose webhooks have everything."""
+    await migrate(engine)
+    partitions = await create_partitions(engine, PARTITIONS)
+    async with begin_write(engine) as connection:
+        rows = [
+            {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
+            for n in range(partitions)
+        ]
+        await connection.execute(insert(webhook_cursors), rows)
+    return Store(engine, partitions)
+
+
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     engine = open_engine(database_url, pool_timeout_seconds=10)
     try:
-        await migrate(engine)
-        partitions = await create_partitions(engine, PARTITIONS)
-        async with begin_write(engine) as connection:
-            rows = [
-                {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
-                for n in range(partitions)
-            ]
-            await connection.execute(insert(webhook_cursors), rows)
-        yield Store(engine, partitions)
+        yield await filled(engine)
     finally:
         await engine.dispose()
 
@@ -131,6 +139,50 @@ async def test_a_subscription_that_nobody_reads_keeps_its_own_tenants_calls_only
     await store.subscriptions.delete(TENANT, "slow")
     assert await store.retention.drop_old() == 8
     assert await store.counts() == (0, 0, 0, 0)
+
+
+async def test_calls_that_a_reader_holds_up_hold_up_nobody(postgres: PostgresServer) -> None:
+    engine = open_engine(await postgres.create_database(), pool_timeout_seconds=10)
+    try:
+        store = await filled(engine)
+        await store.call("s1", "15", "30")
+        await store.set_cursors(0)
+        store.clock.now_us += 100 * DAY_US
+        async with begin_write(engine) as connection:
+            await lock_heads(connection, range(PARTITIONS))
+            # Locks nothing, or it would wait here in vain.
+            assert await store.retention.drop_old() == 0
+    finally:
+        await engine.dispose()
+
+
+async def test_a_call_that_changes_while_it_is_looked_at_stays(postgres: PostgresServer) -> None:
+    engine = open_engine(await postgres.create_database(), pool_timeout_seconds=10)
+    try:
+        store = await filled(engine)
+        await store.call("s1", "15", "30")
+        store.clock.now_us += 100 * DAY_US
+        async with begin_write(engine) as connection:
+            heads = await lock_heads(connection, range(PARTITIONS))
+            dropping = asyncio.create_task(store.retention.drop_old())
+            async with asyncio.timeout(30):
+                while not await waits_for_a_lock(engine):
+                    await asyncio.sleep(0.01)
+            changed = update(calls).values(updated_at_us=store.clock.now_us, revision=calls.c.revision + 1)
+            await connection.execute(changed)
+            await write_heads(connection, heads)
+        assert await dropping == 0
+        assert await store.counts() == (2, 1, 1, 1)
+    finally:
+        await engine.dispose()
+
+
+async def waits_for_a_lock(engine: AsyncEngine) -> bool:
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with engine.connect() as connection:
+        return bool((await connection.execute(query)).scalar_one())
 
 
 async def test_offsets_go_on_behind_what_was_dropped_and_a_late_event_begins_anew(store: Store) -> None:
