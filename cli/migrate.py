@@ -92,8 +92,11 @@ async def _migrate_routing(url: str) -> None:
 
 
 async def _migrate_events(url: str) -> None:
+    from common.clock import SystemClock
     from common.sql import open_engine
     from event_service.migrate import migrate as migrate_engine
+    from event_service.sql_database import EventDatabase
+    from event_service.sql_days import SqlLogDays
 
     engine = open_engine(
         url,
@@ -104,5 +107,7 @@ async def _migrate_events(url: str) -> None:
     )
     try:
         await migrate_engine(engine)
+        # For services whose user may not make tables.
+        await SqlLogDays(EventDatabase(engine), SystemClock()).prepare()
     finally:
         await engine.dispose()

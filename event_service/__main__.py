@@ -50,6 +50,7 @@ from event_service.servicer import SERVICE_NAMES, CallServicer, EventServicer
 from event_service.settings import EventServiceSettings
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
+from event_service.sql_days import SqlLogDays
 from event_service.sql_engine import open_event_engine
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
@@ -66,6 +67,7 @@ from event_service.webhooks.sql_schema import webhook_cursors
 
 MEBIBYTE = 1024 * 1024
 _QUEUE_WATCH_SECONDS = 15.0
+_DAYS_CHECK_SECONDS = 3600.0
 
 
 async def serve(settings: EventServiceSettings) -> int:
@@ -83,6 +85,11 @@ async def serve(settings: EventServiceSettings) -> int:
         partition_count = await create_partitions(engine, settings.partition_count)
         if partition_count != settings.partition_count:
             log.warning("the log keeps its partitions", partitions=partition_count, wanted=settings.partition_count)
+        database = EventDatabase(engine)
+        stack.push_async_callback(database.drain)
+        days = SqlLogDays(database, clock)
+        await days.prepare()
+        await stack.enter_async_context(repeating("making the log's days", days.prepare, _DAYS_CHECK_SECONDS))
         subscriptions = await stack.enter_async_context(
             running_subscriptions(
                 settings, settings.effective_database_url, settings.max_connection_age_seconds, traces, stats, clock
@@ -104,8 +111,6 @@ async def serve(settings: EventServiceSettings) -> int:
 
         durability = DurabilityWatch(engine)
         event_log = SqlEventLog(engine, clock, partition_count)
-        database = EventDatabase(engine)
-        stack.push_async_callback(database.drain)
         committer = GroupCommitter(
             AnnouncedLog(DurableLog(event_log, durability), announce_commit),
             GroupLimits(
@@ -122,7 +127,7 @@ async def serve(settings: EventServiceSettings) -> int:
         events = EventServicer(
             EventIntake(committer, clock, committer.stats), QuarantineDesk(quarantine, clock), tracer
         )
-        upkeep = SqlCallUpkeep(database, clock, partition_count)
+        upkeep = SqlCallUpkeep(database, clock, partition_count, settings.retention_days)
         reporting = CallReporting(SqlCallReports(database), upkeep)
         calls = CallServicer(CallQueries(SqlCallReader(database)), reporting, clock)
         patience = Patience(settings.default_talk_seconds, settings.unterminated_margin_seconds)
@@ -131,7 +136,7 @@ async def serve(settings: EventServiceSettings) -> int:
             repeating("giving up calls without an end", closer.close_overdue, settings.unterminated_check_seconds)
         )
         if settings.retention_days:
-            old_calls = SqlRetention(database, [webhook_cursors], [tenant_cursors])
+            old_calls = SqlRetention(database, days, [webhook_cursors], [tenant_cursors])
             retention = Retention(old_calls, clock, settings.retention_days)
             await stack.enter_async_context(
                 repeating("dropping old calls", retention.drop_old, settings.retention_check_seconds)

@@ -147,6 +147,22 @@ class DroppedPage:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepPosition:
+    """A place among what is left of calls that were dropped: behind a call's key in a part of the log."""
+
+    partition: str
+    call_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SweptPage:
+    """How many messages were deleted, and where the next page begins; None: this was the last."""
+
+    deleted: int
+    following: SweepPosition | None
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
     """A message that could not be taken as an event. `message_id` is given by the quarantine."""
 
@@ -237,7 +253,7 @@ class CallUpkeep(Protocol):
 
     async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:
         """Look at the next `limit` calls of all tenants that the log has behind `after_key` (empty: from the start),
-        for those of this tenant that have no record."""
+        for those of this tenant that have no record although they are to be kept."""
         ...
 
 
@@ -249,6 +265,16 @@ class OldCalls(Protocol):
 
         A call goes with all that belongs to it. One that some reader of the log has not got yet stays.
         """
+        ...
+
+    async def drop_days(self, before_us: int) -> int:
+        """Give back the room of messages stored before that day whose calls are all dropped; how many parts of the log
+        went. A store that gave it back with the calls has none."""
+        ...
+
+    async def sweep_page(self, before_us: int, after: SweepPosition | None, limit: int) -> SweptPage:
+        """Delete messages stored before that day whose calls are dropped where whole days can't be given back, of the
+        next `limit` calls."""
         ...
 
 

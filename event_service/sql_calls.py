@@ -56,16 +56,19 @@ class SqlCallReader:
     async def history(self, tenant_id: str, session_id: str) -> CallHistory | None:
         key = call_key(tenant_id, session_id)
 
-        async def work(connection: AsyncConnection) -> CallHistory:
+        async def work(connection: AsyncConnection) -> CallHistory | None:
+            first_day = await connection.scalar(select(calls.c.first_day).where(calls.c.call_key == key))
+            if first_day is None:
+                return None
             event_rows = await connection.execute(
                 select(*EVENT_COLUMNS)
-                .where(events.c.call_key == key)
+                .where(events.c.call_key == key, events.c.stored_day >= first_day)
                 .order_by(events.c.log_offset)
                 .limit(MAX_HISTORY_EVENTS)
             )
             decision_rows = await connection.execute(
                 select(*DECISION_COLUMNS)
-                .where(decisions.c.call_key == key)
+                .where(decisions.c.call_key == key, decisions.c.stored_day >= first_day)
                 .order_by(decisions.c.received_at_us, decisions.c.decision_hash)
             )
             return CallHistory(
@@ -73,8 +76,7 @@ class SqlCallReader:
                 [logged_decision(row) for row in decision_rows],
             )
 
-        history = await self._database.read(work)
-        return history if history.events or history.decisions else None
+        return await self._database.read(work)
 
 
 def _newest(query: Select[tuple[object, ...]], limit: int) -> Select[tuple[object, ...]]:

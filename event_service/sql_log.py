@@ -1,9 +1,10 @@
 """The event log in SQL."""
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, tuple_
+from sqlalchemy import Select, and_, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.clock import Clock, to_microseconds
@@ -31,6 +32,7 @@ from event_service.sql_rows import (
     DECISION_COLUMNS,
     EVENT_COLUMNS,
     FOLD_COLUMNS,
+    US_PER_DAY,
     call_revision,
     call_row,
     copy_row,
@@ -132,40 +134,60 @@ async def load_calls(
     if not keys:
         return {}
     known = {key: KnownCall() for key in keys}
-    query: Select[Any] = select(*CALL_COLUMNS).where(calls.c.call_key.in_(padded(keys)))
-    for row in await connection.execute(query):
+    query: Select[Any] = select(calls.c.first_day, *CALL_COLUMNS).where(calls.c.call_key.in_(padded(keys)))
+    # What is left on earlier days is of a call that was dropped and has begun anew.
+    first_days = dict.fromkeys(keys, 0)
+    for first_day, *row in await connection.execute(query):
+        first_days[row[0]] = first_day
         call = known[row[0]]
         call.record = call_revision(row)
         call.event_count = call.record.call.event_count
     stored = [key for key, call in known.items() if call.record is not None or not is_record_trusted]
     if not is_record_trusted:
-        query = select(events.c.call_key, func.count()).where(events.c.call_key.in_(padded(keys)))
-        counts = {row[0]: row[1] for row in await connection.execute(query.group_by(events.c.call_key))}
-        for key, call in known.items():
-            call.event_count = counts.get(key, 0)
+        query = select(events.c.call_key, events.c.stored_day, func.count()).where(events.c.call_key.in_(padded(keys)))
+        for call in known.values():
+            call.event_count = 0
+        for key, day, count in await connection.execute(query.group_by(events.c.call_key, events.c.stored_day)):
+            known[key].event_count += count if day >= first_days[key] else 0
     if not stored:
         return known
-    some_calls = events.c.call_key.in_(padded(stored))
-    query = select(*FOLD_COLUMNS).where(some_calls, events.c.call_ordinal < MAX_FOLDED_EVENTS)
-    for row in await connection.execute(query):
-        known[row[0]].events[row[1]] = logged_event(row)
-    query = select(*DECISION_COLUMNS).where(decisions.c.call_key.in_(padded(stored)))
-    for row in await connection.execute(query):
-        known[row[0]].decisions[row[1]] = logged_decision(row)
+    first_day = min(first_days[key] for key in stored)
+    some_calls = and_(events.c.call_key.in_(padded(stored)), events.c.stored_day >= first_day)
+    query = select(events.c.stored_day, *FOLD_COLUMNS).where(some_calls, events.c.call_ordinal < MAX_FOLDED_EVENTS)
+    for day, *row in await connection.execute(query):
+        if day >= first_days[row[0]]:
+            known[row[0]].events[row[1]] = logged_event(row)
+    query = select(decisions.c.stored_day, *DECISION_COLUMNS).where(
+        decisions.c.call_key.in_(padded(stored)), decisions.c.stored_day >= first_day
+    )
+    for day, *row in await connection.execute(query):
+        if day >= first_days[row[0]]:
+            known[row[0]].decisions[row[1]] = logged_decision(row)
     # Of calls with very many events the rest is looked up by name, for repetitions only.
     rest = [(e.key, e.hash) for e in batch if e.key in known and known[e.key].event_count > MAX_FOLDED_EVENTS]
     if rest:
         names = tuple_(events.c.call_key, events.c.event_hash)
-        query = select(*FOLD_COLUMNS).where(names.in_(rest), events.c.call_ordinal >= MAX_FOLDED_EVENTS)
-        for row in await connection.execute(query):
-            known[row[0]].events[row[1]] = logged_event(row)
+        query = select(events.c.stored_day, *FOLD_COLUMNS).where(
+            names.in_(rest), events.c.stored_day >= first_day, events.c.call_ordinal >= MAX_FOLDED_EVENTS
+        )
+        for day, *row in await connection.execute(query):
+            if day >= first_days[row[0]]:
+                known[row[0]].events[row[1]] = logged_event(row)
     return known
 
 
 async def write_plan(
-    connection: AsyncConnection, plan: AppendPlan, partitions: Mapping[bytes, int], heads: LockedHeads, now_us: int
+    connection: AsyncConnection,
+    plan: AppendPlan,
+    partitions: Mapping[bytes, int],
+    heads: LockedHeads,
+    now_us: int,
+    first_days: Mapping[bytes, int] = MappingProxyType({}),
 ) -> None:
-    """Write what the plan says, and the heads, which are moved on."""
+    """Write what the plan says, and the heads, which are moved on.
+
+    `first_days` of new records' calls whose first message was stored before.
+    """
     heads.offsets.update(plan.heads)
     await insert_many(connection, events, [event_row(named, logged) for named, logged in plan.inserted])
     await update_many(connection, events, [count_row(logged) for logged in plan.touched])
@@ -173,7 +195,15 @@ async def write_plan(
     answers = [decision_row(decision, partitions[decision.key], now_us) for decision in plan.inserted_decisions]
     await insert_many(connection, decisions, answers)
     await update_many(connection, decisions, [decision_copy_row(decision) for decision in plan.changed_decisions])
-    new = [{"call_key": key, "partition_id": partitions[key], **call_row(c, now_us)} for key, c in plan.new_records]
+    new = [
+        {
+            "call_key": key,
+            "partition_id": partitions[key],
+            "first_day": first_days.get(key, now_us // US_PER_DAY),
+            **call_row(revised, now_us),
+        }
+        for key, revised in plan.new_records
+    ]
     await insert_many(connection, calls, new)
     changed = [{"at_call_key": key, **call_row(call, now_us)} for key, call in plan.changed_records]
     await update_many(connection, calls, changed)

@@ -108,7 +108,12 @@ def event_row(named: NamedEvent, logged: LoggedEvent) -> Row:
 
 def count_row(logged: LoggedEvent) -> Row:
     """What a further copy changes. The names of a row's place are prefixed, since an UPDATE binds them apart."""
-    return {"at_partition_id": logged.partition_id, "at_log_offset": logged.log_offset, **_count_columns(logged)}
+    return {
+        "at_partition_id": logged.partition_id,
+        "at_log_offset": logged.log_offset,
+        "at_stored_day": logged.stored_at_us // US_PER_DAY,
+        **_count_columns(logged),
+    }
 
 
 def copy_row(logged: LoggedEvent) -> Row:

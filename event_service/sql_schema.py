@@ -1,7 +1,9 @@
 """The tables, alike in SQLite and PostgreSQL. The migrations make them; a test holds the two together.
 
 Times are microseconds since 1970 UTC. `call_key` is 16 bytes that name a call (domain.call_key). `stored_day` is the
-day since 1970 UTC on which a row was committed: it never changes, so that whole days can be dropped.
+day since 1970 UTC on which a row was committed, and never changes. On PostgreSQL `events` and `decisions` are
+partitioned by it (sql_days), and a key has to name it there: what keeps an event from being stored twice on two days is
+that whoever stores it holds its partition's head and has looked.
 """
 
 from sqlalchemy import (
@@ -63,10 +65,9 @@ events = Table(
     Column("traceparent", Text, nullable=False),
     # The body of the copy that was received first. Last, because it is the longest and seldom read.
     Column("raw_body", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("partition_id", "log_offset", name="events_pkey"),
+    PrimaryKeyConstraint("partition_id", "log_offset", "stored_day", name="events_pkey"),
 )
-Index("events_call", events.c.call_key, events.c.event_hash, unique=True)
-Index("events_stored_day", events.c.stored_day)
+Index("events_call", events.c.call_key, events.c.event_hash, events.c.stored_day, unique=True)
 
 # The answers to the calls' queries.
 decisions = Table(
@@ -82,9 +83,8 @@ decisions = Table(
     Column("session_id", Text, nullable=False),
     # The other fields as a JSON object, empty ones left out.
     Column("fields", Text, nullable=False),
-    PrimaryKeyConstraint("call_key", "decision_hash", name="decisions_pkey"),
+    PrimaryKeyConstraint("call_key", "decision_hash", "stored_day", name="decisions_pkey"),
 )
-Index("decisions_stored_day", decisions.c.stored_day)
 
 # The call records: what the fold makes of a call's events and decisions (domain.Call, field by field).
 calls = Table(
@@ -127,7 +127,10 @@ calls = Table(
     Column("trace_id", Text, nullable=False),
     Column("max_duration_seconds", BigInteger, nullable=False, server_default="0"),
     Column("closed_at_us", BigInteger),
+    # No message of the call was stored on an earlier day; 0 where that is not known.
+    Column("first_day", Integer, nullable=False, server_default="0"),
 )
+Index("calls_first_day", calls.c.first_day)
 # Calls that are not over are few: whoever gives up the overdue ones walks along their states.
 Index("calls_state", calls.c.state, calls.c.started_at_us)
 # Retention walks along this one.
@@ -152,7 +155,6 @@ call_changes = Table(
     Column("stored_day", Integer, nullable=False),
     PrimaryKeyConstraint("partition_id", "change_offset", name="call_changes_pkey"),
 )
-Index("call_changes_stored_day", call_changes.c.stored_day)
 Index("call_changes_call", call_changes.c.call_key)
 
 # Messages that belong to no call that could be named.

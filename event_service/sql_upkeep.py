@@ -13,6 +13,7 @@ from event_service.ports import CallName, LogSlice, Patience
 from event_service.sql_database import EventDatabase
 from event_service.sql_heads import lock_heads
 from event_service.sql_log import load_calls, write_plan
+from event_service.sql_rows import US_PER_DAY
 from event_service.sql_schema import call_changes, calls, decisions, events
 
 MICROSECONDS = 1_000_000
@@ -20,10 +21,14 @@ _UNFINISHED = tuple(state.value for state in CallState if not state.is_finished)
 
 
 class SqlCallUpkeep:
-    """`CallUpkeep` over SQLite or PostgreSQL. `partition_count` is the number that the log was created with."""
+    """`CallUpkeep` over SQLite or PostgreSQL. `partition_count` is the number that the log was created with.
 
-    def __init__(self, database: EventDatabase, clock: Clock, partition_count: int) -> None:
+    `keep_days` is how long calls are kept (0: for ever): what is older and has no record was dropped, and is not lost.
+    """
+
+    def __init__(self, database: EventDatabase, clock: Clock, partition_count: int, keep_days: int = 0) -> None:
         self._database = database
+        self._keep_days = keep_days
         self._clock = clock
         self._partition_count = partition_count
 
@@ -48,6 +53,8 @@ class SqlCallUpkeep:
             for table in (events, decisions)
         ]
         looked_at = union(*slices).subquery()
+        today = to_microseconds(self._clock.now()) // US_PER_DAY
+        kept_since = today - self._keep_days if self._keep_days else 0
         following = select(looked_at.c.call_key).order_by(looked_at.c.call_key).limit(limit)
 
         async def work(connection: AsyncConnection) -> LogSlice:
@@ -61,7 +68,9 @@ class SqlCallUpkeep:
             found: dict[CallName, None] = {}
             for table in (events, decisions) if missing else ():
                 names = select(table.c.tenant_id, table.c.session_id).where(
-                    table.c.call_key.in_(missing), table.c.tenant_id == tenant_id
+                    table.c.call_key.in_(missing),
+                    table.c.tenant_id == tenant_id,
+                    table.c.stored_day >= kept_since,
                 )
                 found.update((CallName(row[0], row[1]), None) for row in await connection.execute(names.distinct()))
             return LogSlice(list(found), keys[-1])
@@ -97,7 +106,8 @@ class SqlCallUpkeep:
                 new = [(key, replace(each, revision=told.get(key, 0) + 1)) for key, each in folded if key in missing]
                 changed = [(key, each) for key, each in folded if key not in missing]
                 plan = AppendPlan((), (), (), (), (), (), new, changed, {})
-                await write_plan(connection, plan, partitions, heads, to_microseconds(self._clock.now()))
+                now_us = to_microseconds(self._clock.now())
+                await write_plan(connection, plan, partitions, heads, now_us, await _first_days(connection, missing))
             return [by_key[key] for key, _ in folded]
 
         # Also to compare: a record and its events belong together only while nobody appends.
@@ -115,6 +125,16 @@ def _overdue(now_us: int, patience: Patience) -> tuple[ColumnElement[bool], ...]
         calls.c.started_at_us < now_us - patience.margin_seconds * MICROSECONDS,
         last_step_us + (talk_seconds + patience.margin_seconds) * MICROSECONDS < now_us,
     )
+
+
+async def _first_days(connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """The first days on which something of these calls was stored."""
+    first: dict[bytes, int] = {}
+    for table in (events, decisions) if keys else ():
+        query = select(table.c.call_key, func.min(table.c.stored_day)).where(table.c.call_key.in_(keys))
+        for key, day in await connection.execute(query.group_by(table.c.call_key)):
+            first[key] = min(day, first.get(key, day))
+    return first
 
 
 async def _last_told(connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, int]:

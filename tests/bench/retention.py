@@ -23,6 +23,7 @@ from event_service.domain import CallEvent
 from event_service.migrate import migrate
 from event_service.retention import Retention
 from event_service.sql_database import EventDatabase
+from event_service.sql_days import SqlLogDays
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import call_changes, calls, events, partition_heads
@@ -145,9 +146,9 @@ async def measure(url: str, count: int) -> bool:
         stop.clear()
         publishing = asyncio.create_task(publisher.run(stop))
         began = time.perf_counter()
-        dropped = await Retention(
-            SqlRetention(EventDatabase(used), [webhook_cursors]), SystemClock(), KEEP_DAYS
-        ).drop_old()
+        database = EventDatabase(used)
+        old_calls = SqlRetention(database, SqlLogDays(database, SystemClock()), [webhook_cursors])
+        dropped = await Retention(old_calls, SystemClock(), KEEP_DAYS).drop_old()
         seconds = time.perf_counter() - began
         stop.set()
         busy = await publishing

@@ -1,5 +1,6 @@
 """The migrations make the tables that the code speaks of, and a database that may lose commits is not accepted."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,14 @@ from event_service.sql_schema import metadata
 from tests.support.postgres import PostgresServer
 
 
+def is_no_day(_thing: object, name: str | None, kind: str, *_rest: object) -> bool:
+    """Days of the log are tables as well, whose number depends on the date."""
+    return kind != "table" or re.fullmatch(r"(events|decisions)_(default|\d{8})", name or "") is None
+
+
 def differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE})
+    options = {"compare_type": True, "version_table": VERSION_TABLE, "include_object": is_no_day}
+    context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, metadata))
 
 
