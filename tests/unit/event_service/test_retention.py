@@ -12,11 +12,17 @@ class SlowStore:
         self._clock = clock
         self._seconds = list(seconds)
         self.limits: list[int] = []
+        # How many pages were looked at before.
+        self.days_dropped_after: list[int] = []
 
     async def drop_page(self, before_us: int, after: RetentionPosition | None, limit: int) -> DroppedPage:
         self.limits.append(limit)
         self._clock.advance(self._seconds.pop(0))
         return DroppedPage(limit, RetentionPosition(1, b"k") if self._seconds else None)
+
+    async def drop_days(self, before_us: int) -> int:
+        self.days_dropped_after.append(len(self.limits))
+        return 1
 
 
 async def test_pages_are_short_and_as_long_apart_as_they_took() -> None:
@@ -30,3 +36,5 @@ async def test_pages_are_short_and_as_long_apart_as_they_took() -> None:
     assert await Retention(store, clock, 10, sleep).drop_old() == 3 * CALLS_AT_ONCE
     assert store.limits == [CALLS_AT_ONCE] * 3
     assert pauses == [0.5, 0.25]
+    # Days are dropped when all calls were looked at.
+    assert store.days_dropped_after == [3]
