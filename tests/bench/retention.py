@@ -21,7 +21,7 @@ from common.clock import SystemClock, to_microseconds
 from common.sql import begin_write, open_engine
 from event_service.domain import CallEvent
 from event_service.migrate import migrate
-from event_service.retention import Retention
+from event_service.retention import DAY_US, Retention
 from event_service.sql_database import EventDatabase
 from event_service.sql_days import SqlLogDays
 from event_service.sql_log import SqlEventLog, create_partitions
@@ -57,6 +57,7 @@ async def fill(engine: AsyncEngine, count: int) -> None:
     clock = OldClock()
     log = SqlEventLog(engine, clock, PARTITIONS)
     now_us = to_microseconds(clock.now())
+    await _make_day(engine, now_us // DAY_US)
     for first in range(0, SEED_CALLS, SEED_BATCH):
         batch = [each for n in range(first, first + SEED_BATCH) for each in call(f"old{n}", now_us + n)]
         await log.append(batch, [])
@@ -79,6 +80,20 @@ async def fill(engine: AsyncEngine, count: int) -> None:
     async with engine.connect() as connection:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("ANALYZE"))
+
+
+async def _make_day(engine: AsyncEngine, day: int) -> None:
+    """The partition in which the old calls would have been stored; two days, for a bench at midnight."""
+    async with begin_write(engine) as connection:
+        bounds = f"FOR VALUES FROM ({day}) TO ({day + 2})"
+        await connection.execute(text(f"CREATE TABLE events_old PARTITION OF events {bounds}"))
+
+
+async def _megabytes(engine: AsyncEngine) -> float:
+    """What the events take on the disk, with their indexes."""
+    size = "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'events'::regclass"
+    async with engine.connect() as connection:
+        return float((await connection.execute(text(size))).scalar_one()) / 1_000_000
 
 
 async def _multiply(connection: AsyncConnection, table: Table, copy: int) -> None:
@@ -146,6 +161,7 @@ async def measure(url: str, count: int) -> bool:
         stop.clear()
         publishing = asyncio.create_task(publisher.run(stop))
         began = time.perf_counter()
+        before = await _megabytes(used)
         database = EventDatabase(used)
         old_calls = SqlRetention(database, SqlLogDays(database, SystemClock()), [webhook_cursors])
         dropped = await Retention(old_calls, SystemClock(), KEEP_DAYS).drop_old()
@@ -155,6 +171,7 @@ async def measure(url: str, count: int) -> bool:
         say("while dropping", busy)
         rows = dropped * len(CODES)
         print(f"dropped {dropped:,} calls with {rows:,} events in {seconds:.0f} s: {rows / seconds:,.0f} events/s")
+        print(f"the events took {before:.0f} MB before and {await _megabytes(used):.0f} MB afterwards")
         return dropped > 0 and max(busy) <= MAX_WAIT_MS
     finally:
         await engine.dispose()
