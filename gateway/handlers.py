@@ -80,8 +80,8 @@ class CallHandler:
         except MessageError as error:
             return await self._refuse(error, body, content_type, sender, started)
         except ConnectionError:
-            # The platform hung up; nobody is left to be answered.
-            raise
+            # The platform hung up. Nobody is left to get this; raised, it would be logged as an error of ours.
+            return web.Response(status=400)
         except Exception as error:  # noqa: BLE001 - the last one who could answer it; it may have been an event
             self._report.unexpected += 1
             if (held_back := self._unexpected.admit()) is not None:

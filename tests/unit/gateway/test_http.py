@@ -158,6 +158,19 @@ async def test_a_platform_that_hangs_up_does_not_stop_its_event(served: Served) 
     assert len(served.publisher.stored) == 1
 
 
+async def test_a_platform_that_hangs_up_within_a_body_is_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await served.connect()
+    writer.write(b"POST /v1/calls HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<req")
+    await writer.drain()
+    await asyncio.sleep(0.02)
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    assert (await served.post(QUERY_XML)).status == 200
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 @pytest.mark.parametrize(("content_type", "body"), BODIES)
 async def test_hostile_bodies(served: Served, content_type: str, body: bytes) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
