@@ -1,7 +1,7 @@
 """Sending what is due: leases deliveries, sends each in a task of its own, and writes down what came of them.
 
-No endpoint waits for another: each always has room for one request here, and what it may have beyond that is bounded by
-its own limits first. No transaction is open while a request is made.
+No endpoint waits for another: each always has room for some requests here, as many as its own limits usually allow, and
+shares only what it may have beyond them. No transaction is open while a request is made.
 """
 
 import asyncio
@@ -20,12 +20,16 @@ from event_service.webhooks.courier import Courier
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Webhook
 from event_service.webhooks.ports import DeliveryQueue, LeaseRequest
 
+# Of the bound on all requests, what each endpoint may have whatever the others have: of the usual 256 the 8 that an
+# endpoint's own limits usually are, and few where an operator wants few.
+_RESERVED_PART = 32
+
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchLimits:
-    """`max_in_flight` requests in all, beyond the one that each endpoint may always have.
+    """`max_in_flight` requests in all, beyond the `reserved` ones that each endpoint may always have.
 
     A lease lasts as long as the request may take, and `margin_seconds` more for writing down what came of it. When the
     dispatcher ends, requests get `drain_seconds` to come to their own end.
@@ -35,6 +39,11 @@ class DispatchLimits:
     margin_seconds: float = 30.0
     poll_seconds: float = 0.2
     drain_seconds: float = 10.0
+
+    @property
+    def reserved(self) -> int:
+        """How many requests an endpoint may have whatever the others have."""
+        return max(1, self.max_in_flight // _RESERVED_PART)
 
 
 class Dispatcher:
@@ -135,12 +144,16 @@ class Dispatcher:
             await asyncio.wait(self._sending)
 
     def _shares(self, webhook_ids: Sequence[str]) -> dict[str, int]:
-        """How many requests each of these endpoints may have on top of those it has: one at least, where it has none,
-        and the same share of what is left of the bound."""
+        """How many requests each of these endpoints may have on top of those it has: what it lacks of those reserved
+        for it, or the same share of what is left of the bound, where that is more.
+
+        Reserved, since no circuit breaker stops endpoints that are slow and answer in the end: some dozens of them hold
+        all of the bound.
+        """
         if not webhook_ids:
             return {}
         share = max(0, self._limits.max_in_flight - self._in_flight.total()) // len(webhook_ids)
-        most = {each: max(share, 0 if self._in_flight[each] else 1) for each in webhook_ids}
+        most = {each: max(share, self._limits.reserved - self._in_flight[each]) for each in webhook_ids}
         return {webhook_id: count for webhook_id, count in most.items() if count}
 
     def _send(self, webhook: Webhook, lease: LeasedDelivery) -> None:

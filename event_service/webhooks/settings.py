@@ -53,7 +53,8 @@ class WebhookSettings(BaseSettings):
     webhooks_max_in_flight: int = Field(
         default=256,
         ge=1,
-        description="Most requests of this replica at a time, beyond one for each endpoint, which is always possible.",
+        description="Most requests of this replica at a time, beyond what every endpoint may always have, whatever the "
+        "others have: a thirty-second of this (8 of 256), at least one, within its own limits.",
     )
     webhooks_retry_delays_seconds: str = Field(
         default=",".join(str(delay) for delay in DEFAULT_DELAYS_SECONDS),

@@ -108,6 +108,45 @@ async def test_every_endpoint_has_room_for_one_however_many_hang() -> None:
     await made.sent()
 
 
+@pytest.mark.parametrize(("endpoints", "each"), [(32, 8), (4, 64), (200, 8)])
+async def test_slow_endpoints_that_hold_all_of_the_bound_leave_every_other_its_own_part(
+    endpoints: int, each: int
+) -> None:
+    """They answer in the end, so no circuit breaker ever stops them."""
+    queue, poster = FakeQueue(), FakePoster()
+    for number in range(endpoints):
+        poster.hanging[f"slow-{number}.example"] = asyncio.Event()
+        queue.put(webhook(f"slow_{number}"), *(lease(1000 * number + one, f"slow_{number}") for one in range(each)))
+    made = dispatcher(queue, poster)
+    while await made.lease_step():
+        pass
+    assert made.in_flight == endpoints * each
+    good = webhook("wh_good")
+    poster.hanging["wh-good.example"] = asyncio.Event()
+    queue.put(good, *(lease(1_000_000 + one, "wh_good") for one in range(20)))
+    assert await made.lease_step()
+    # As many as its own limits usually allow; and no more, so that there is a bound.
+    assert made.in_flight == endpoints * each + 8
+    assert not await made.lease_step()
+    await until_requests(poster, endpoints * each + 8)
+    # They are its own again as soon as they are done.
+    poster.hanging.pop("wh-good.example").set()
+    while len(queue.settled) < 20:
+        await asyncio.sleep(0)
+        if await made.settle_step():
+            # Their tasks end a moment later.
+            await asyncio.sleep(0)
+            await made.lease_step()
+        assert made.in_flight <= endpoints * each + 8
+    for event in poster.hanging.values():
+        event.set()
+    await made.sent()
+
+
+async def test_where_an_operator_wants_few_requests_few_are_reserved() -> None:
+    assert [DispatchLimits(most).reserved for most in (1, 32, 64, 256, 1024)] == [1, 1, 2, 8, 32]
+
+
 async def test_room_comes_back_when_what_came_of_a_request_is_written_down() -> None:
     queue, poster = FakeQueue(), FakePoster()
     queue.put(webhook(), *(lease(number) for number in range(6)))
