@@ -1,6 +1,7 @@
 """A database that can't write at the moment makes the platform send again; one replica's trouble is not another's."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -107,9 +108,11 @@ async def test_rows_are_found_through_indexes_from_the_first_one_on(postgres: Po
         key = sa.literal_column("'\\x00'::bytea")
         queries = {
             "calls_pkey": sa.select(calls.c.state).where(calls.c.call_key == key),
-            "events_call": sa.select(events.c.code).where(events.c.call_key == key),
-            "decisions_pkey": sa.select(decisions.c.fields).where(decisions.c.call_key == key),
-            "events_pkey": sa.select(events.c.code)
+            r"events_\d{8}_call_key_event_hash_stored_day_idx": sa.select(events.c.code).where(
+                events.c.call_key == key
+            ),
+            r"decisions_\d{8}_pkey": sa.select(decisions.c.fields).where(decisions.c.call_key == key),
+            r"events_\d{8}_pkey": sa.select(events.c.code)
             .where(events.c.partition_id == 1, events.c.log_offset > 5)
             .order_by(events.c.log_offset)
             .limit(100),
@@ -124,4 +127,4 @@ async def test_rows_are_found_through_indexes_from_the_first_one_on(postgres: Po
         async with engine.connect() as connection:
             for index, query in queries.items():
                 found = await plan(connection, query)
-                assert index in found and "Seq Scan" not in found and "Sort" not in found, found
+                assert re.search(index, found) and "Seq Scan" not in found and "Sort" not in found, found
