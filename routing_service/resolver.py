@@ -55,7 +55,8 @@ def resolve(
             return _end(trace, "number_list", ResultCode.CALLER_BLOCKED, verdict.reason)
         _note(trace, "number_list", None, RuleOutcome.PASSED, verdict.reason)
     out_of_force: Binding | None = None
-    for binding in _in_order(candidates.bindings):
+    ordered = _in_order(candidates.bindings)
+    for place, binding in enumerate(ordered):
         terms = binding.terms
         # A name that only a trace has.
         rule = "" if trace is None else terms.kind.value.lower()
@@ -69,6 +70,8 @@ def resolve(
                 out_of_force = binding
             continue
         _note(trace, "validity", binding, RuleOutcome.PASSED, "the binding is in force")
+        if trace is not None:
+            _note_losers(trace, ordered[place + 1 :])
         _note(trace, rule, binding, RuleOutcome.DECIDED, match.reason)
         if isinstance(match, Route):
             targets = tuple(_target(terms, each) for each in match.targets)
@@ -123,6 +126,11 @@ def _why_not_in_force(terms: BindingTerms, now: datetime) -> str:
 def _note(trace: Trace | None, rule: str, binding: Binding | None, outcome: RuleOutcome, detail: str) -> None:
     if trace is not None:
         trace.append(ConsideredRule(rule, binding.binding_id if binding is not None else "", outcome, detail))
+
+
+def _note_losers(trace: Trace, losers: Sequence[Binding]) -> None:
+    for each in losers:
+        _note(trace, each.terms.kind.value.lower(), each, RuleOutcome.REJECTED, "a binding that comes first decides")
 
 
 def _end(

@@ -137,31 +137,43 @@ class RoutingService:
     async def explain(self, incoming: IncomingQuery, at: datetime | None) -> Explanation:
         """What `resolve_batch` answers, with every rule that was considered, now or at another time.
 
-        For a time in the past the bindings, lists and settings of that time count, and no earlier calls: whoever is put
-        first in a group by those, or called back, is not known any more. Raises NotFoundError for an unknown tenant,
+        For a time in the past the bindings, lists and settings of that time count, also those of a tenant that was
+        deleted since, and no earlier calls: an owner who would have been called back can't be, and whoever is put first
+        in a group by those is not known any more. The trace says so. Raises NotFoundError for an unknown tenant,
         UnavailableError when the store can't be read.
         """
-        tenants = await self._source.tenants(_readable_tenant_ids([incoming]))
-        tenant = tenants.get(incoming.tenant_id)
-        if tenant is None:
-            raise no_such_tenant(incoming.tenant_id)
-        if not isinstance(tenant, Tenant):
-            raise tenant
         now = self._clock.now()
         moment = now if at is None else at
-        if moment < now:
-            tenant = await self._history.tenant_at(incoming.tenant_id, moment) or tenant
+        past = moment if moment < now else None
+        tenant = await self._tenant_of(incoming, past)
         query = _normal_query(incoming, tenant.settings.default_region)
-        candidates = await self._candidates_of(query, moment if moment < now else None)
+        candidates = await self._candidates_of(query, past)
         trace: Trace = [ConsideredRule("tenant", "", RuleOutcome.PASSED, "the tenant is known")]
         context = RouteContext(tenant.settings.fallback_number)
-        if moment >= now and (wanted := wanted_recollection(query, candidates)) is not None:
-            recalled = (await self._memory.recall([wanted]))[wanted]
-            context = replace(context, recollection=self._memory.latest(wanted, recalled))
+        if (wanted := wanted_recollection(query, candidates)) is not None:
+            if past is not None:
+                trace.append(_NOT_KEPT)
+                context = replace(context, recollection=None)
+            else:
+                recalled = (await self._memory.recall([wanted]))[wanted]
+                context = replace(context, recollection=self._memory.latest(wanted, recalled))
         decision = resolve(query, candidates, moment, trace, context)
         source = None if query.access_number == UNREADABLE else candidates.source
         answer = answer_of(decision, query, tenant, source)
         return Explanation(answer, trace, query.calling_number, query.access_number, moment)
+
+    async def _tenant_of(self, incoming: IncomingQuery, past: datetime | None) -> Tenant:
+        readable = _readable_tenant_ids([incoming])
+        if past is not None and readable:
+            then = await self._history.tenant_at(incoming.tenant_id, past)
+            if then is not None:
+                return then
+        tenant = (await self._source.tenants(readable)).get(incoming.tenant_id)
+        if tenant is None:
+            raise no_such_tenant(incoming.tenant_id)
+        if not isinstance(tenant, Tenant):
+            raise tenant
+        return tenant
 
     async def _candidates_of(self, query: RouteQuery, past: datetime | None) -> Candidates:
         if query.access_number == UNREADABLE:
@@ -274,6 +286,9 @@ class RoutingService:
         return decision
 
 
+_NOT_KEPT = ConsideredRule(
+    "call_memory", "", RuleOutcome.REJECTED, "what was remembered of earlier calls at that time is not kept"
+)
 _TIMED_OUT = failure_answer(ResultCode.TIMED_OUT, "there was no time left to decide")
 _UNAVAILABLE = failure_answer(ResultCode.UNAVAILABLE, "the store can't be reached")
 

@@ -37,6 +37,8 @@ from routing_service.sql_store.rows import BINDING_COLUMNS, TENANT_COLUMNS, read
 from routing_service.sql_store.sealing import stored_number
 
 _log = get_logger(__name__)
+_PAIRS = [kind.value for kind in PAIR_KINDS]
+_TIMES = ("updated_at_us", "expires_at_us")
 
 
 def _tenants_statement(is_sqlite: bool) -> sa.Select[Any]:
@@ -161,40 +163,83 @@ class SqlCandidateSource:
         return await self._database.with_keys(lambda: self._candidates_at(key, moment))
 
     async def _candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
-        at = to_microseconds(moment)
-        calling_number = stored_number(key.tenant_id, key.calling_number)
-        then = []
-        for table, still_there in (
-            (bindings, sa.true()),
-            (binding_history, binding_history.c.ended_at_us > at),
-        ):
-            then.append(
-                sa.select(*(table.c[column.name] for column in BINDING_COLUMNS)).where(
-                    table.c.tenant_id == key.tenant_id,
-                    table.c.access_number == key.access_number,
-                    table.c.updated_at_us <= at,
-                    still_there,
-                )
-            )
-        versions = sa.union_all(*then).subquery()
-        concerned = sa.or_(
-            versions.c.kind.not_in([kind.value for kind in PAIR_KINDS]),
-            versions.c.a_number == calling_number,
-            versions.c.b_number == calling_number,
-        )
-
-        async def work(
-            connection: AsyncConnection,
-        ) -> tuple[bool, Sequence[sa.Row[Any]], tuple[NumberListEntry, ...]]:
-            bound = sa.exists().select_from(versions)
-            known = await connection.scalar(sa.select(sa.or_(bound, _was_in_pool(key, at))))
-            rows = await _all(connection, sa.select(versions).where(concerned), {})
-            return bool(known), rows, await self._lists.read_past(connection, key, moment)
-
-        known, rows, entries = await self._database.read(work)
+        at_us = to_microseconds(moment)
+        versions = _versions(key, at_us, BINDING_COLUMNS, binding_history.c.ended_at_us > at_us)
         claimed = {key.calling_number, EVERY_CALLER} if key.calling_number != UNREADABLE else {EVERY_CALLER}
-        candidates = (each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims()))
-        return Candidates(access_number_known=known, bindings=tuple(candidates), list_entries=entries)
+
+        async def work(connection: AsyncConnection) -> Candidates:
+            bound = sa.exists().select_from(versions)
+            known = await connection.scalar(sa.select(sa.or_(bound, _was_in_pool(key, at_us))))
+            rows = await _all(connection, sa.select(versions).where(_concerns(versions, key)), {})
+            found = [each for each in map(read_binding, rows) if claimed.intersection(each.terms.claims())]
+            lost = await _lost_claims(
+                connection, key, [each for each in found if each.terms.has_expired(moment)], at_us
+            )
+            kept = tuple(each for each in found if each.binding_id not in lost)
+            entries = await self._lists.read_past(connection, key, moment)
+            return Candidates(access_number_known=bool(known), bindings=kept, list_entries=entries)
+
+        return await self._database.read(work)
+
+
+def _versions(
+    key: RouteKey, at_us: int, columns: Sequence["sa.Column[Any]"], still_there: "sa.ColumnElement[bool]"
+) -> "sa.Subquery":
+    """Versions of the bindings on the key's access number that were stored until a time: those that are there now, and
+    those of the past that are `still_there`."""
+    return sa.union_all(
+        *(
+            sa.select(*(table.c[column.name] for column in columns)).where(
+                table.c.tenant_id == key.tenant_id,
+                table.c.access_number == key.access_number,
+                table.c.updated_at_us <= at_us,
+                condition,
+            )
+            for table, condition in ((bindings, sa.true()), (binding_history, still_there))
+        )
+    ).subquery()
+
+
+def _concerns(versions: "sa.Subquery", key: RouteKey) -> "sa.ColumnElement[bool]":
+    calling_number = stored_number(key.tenant_id, key.calling_number)
+    return sa.or_(
+        versions.c.kind.not_in(_PAIRS), versions.c.a_number == calling_number, versions.c.b_number == calling_number
+    )
+
+
+async def _lost_claims(
+    connection: AsyncConnection, key: RouteKey, expired: Sequence[Binding], at_us: int
+) -> frozenset[str]:
+    """Those of the expired bindings whose claim on the key's caller another binding had taken by then: it does not come
+    back when that one goes."""
+    if not expired:
+        return frozenset()
+    ends = {each.binding_id: _end_us(each) for each in expired}
+    first_us = min(ends.values())
+    columns = [bindings.c[name] for name in ("binding_id", "kind", "a_number", "b_number", *_TIMES)]
+    written = _versions(key, at_us, columns, binding_history.c.ended_at_us >= first_us)
+    later = sa.select(written).where(_concerns(written, key), written.c.updated_at_us >= first_us)
+    takers = [
+        row
+        for row in await _all(connection, later, {})
+        if row.expires_at_us is None or row.expires_at_us > row.updated_at_us
+    ]
+    return frozenset(
+        each.binding_id
+        for each in expired
+        if any(
+            row.binding_id != each.binding_id
+            and (row.kind in _PAIRS) is (each.terms.kind in PAIR_KINDS)
+            and row.updated_at_us >= ends[each.binding_id]
+            for row in takers
+        )
+    )
+
+
+def _end_us(expired: Binding) -> int:
+    """When an expired binding's claim could be taken: not before its end, nor before this version of it was stored."""
+    assert expired.terms.expires_at is not None, "it has expired"
+    return max(to_microseconds(expired.terms.expires_at), to_microseconds(expired.updated_at) + 1)
 
 
 def _was_in_pool(key: RouteKey, at_us: int) -> Any:

@@ -9,6 +9,7 @@ from axbridge.routing.v1 import (
     binding_service_pb2,
     decision_pb2,
     routing_service_pb2,
+    tenant_service_pb2,
 )
 from axbridge.routing.v1 import number_list_service_pb2 as lists_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -109,6 +110,12 @@ async def test_a_store_that_is_gone_makes_every_item_unavailable(
     assert code is grpc.StatusCode.UNAVAILABLE
 
 
+def stamp(client: Client, later: timedelta = timedelta()) -> Timestamp:
+    moment = Timestamp()
+    moment.FromDatetime(client.clock.now() + later)
+    return moment
+
+
 async def explain(client: Client, caller: str, at: Timestamp | None = None) -> routing_service_pb2.ExplainResponse:
     request = routing_service_pb2.ExplainRequest(
         tenant_id=TENANT, calling_number=caller, access_number="02566000001", at=at
@@ -131,6 +138,7 @@ async def test_explain_shows_the_rules_and_the_same_decision(client: Client) -> 
         ("tenant", "", routing_service_pb2.RULE_OUTCOME_PASSED),
         ("access_number", "", routing_service_pb2.RULE_OUTCOME_PASSED),
         ("validity", pair.binding_id, routing_service_pb2.RULE_OUTCOME_PASSED),
+        ("ax", owner.binding_id, routing_service_pb2.RULE_OUTCOME_REJECTED),
         ("axb", pair.binding_id, routing_service_pb2.RULE_OUTCOME_DECIDED),
     ]
     assert (await explain(client, "withheld")).decision.binding_id == owner.binding_id
@@ -151,6 +159,68 @@ async def test_explain_of_a_past_minute(client: Client) -> None:
 
     assert (await explain(client, A, before)).decision.members[0].number == "13900001111"
     assert (await explain(client, A)).decision.result == decision_pb2.ROUTE_RESULT_UNKNOWN_ACCESS_NUMBER
+
+
+async def test_a_tenant_that_was_deleted_since_is_explained_as_it_was(client: Client) -> None:
+    await client.add_tenant()
+    then = stamp(client)
+    binding = await client.bind()
+    client.clock.advance(MINUTE)
+    gone = binding_service_pb2.DeleteBindingRequest(tenant_id=TENANT, binding_id=binding.binding_id)
+    await client.bindings.DeleteBinding(gone, timeout=TIMEOUT_SECONDS)
+    await client.tenants.DeleteTenant(tenant_service_pb2.DeleteTenantRequest(tenant_id=TENANT), timeout=TIMEOUT_SECONDS)
+    client.clock.advance(MINUTE)
+
+    assert (await explain(client, A, then)).decision.members[0].number == "13900001111"
+    for at in (stamp(client), None):
+        code, error = await error_of(explain(client, A, at))
+        assert (code, error.reason) == (grpc.StatusCode.NOT_FOUND, "TENANT_NOT_FOUND")
+
+
+async def test_a_call_back_of_a_past_minute_is_not_guessed(client: Client) -> None:
+    await client.add_tenant()
+    await client.bind(kind=AX, b_number="", callback_to_last_caller=True)
+    await resolve(client, (TENANT, "13600001111", X))
+    (called_back,) = await resolve(client, (TENANT, A, X))
+    then = stamp(client)
+    assert called_back.result == decision_pb2.ROUTE_RESULT_ROUTED
+    client.clock.advance(MINUTE)
+
+    explanation = await explain(client, A, then)
+    assert explanation.decision.result == decision_pb2.ROUTE_RESULT_UNAVAILABLE
+    assert [each.rule for each in explanation.considered if "not kept" in each.detail] == ["call_memory"]
+    assert [each.rule for each in (await explain(client, A)).considered if "not kept" in each.detail] == []
+
+
+async def test_the_past_is_explained_with_the_claims_of_that_time(client: Client) -> None:
+    """An expired binding loses its caller to whoever is bound then, and has nothing to say after that one has gone."""
+    await client.add_tenant(fallback_number="02566000009")
+    expires_at = stamp(client, MINUTE)
+    owner: dict[str, object] = {"kind": AX, "b_number": ""}
+    await client.bind(**owner, expires_at=expires_at)
+    answers = []
+    for step in ("expired", "replaced", "replacement deleted", "revived", "expired again"):
+        client.clock.advance(2 * MINUTE)
+        if step == "replaced":
+            second = await client.bind(**owner, a_number="13700001111")
+        if step == "replacement deleted":
+            gone = binding_service_pb2.DeleteBindingRequest(tenant_id=TENANT, binding_id=second.binding_id)
+            await client.bindings.DeleteBinding(gone, timeout=TIMEOUT_SECONDS)
+        if step == "revived":
+            third = await client.bind(**owner, expires_at=stamp(client, MINUTE))
+        (answer,) = await resolve(client, (TENANT, "13600001111", X))
+        answers.append((stamp(client), answer))
+    client.clock.advance(MINUTE)
+
+    assert [(each.result, each.binding_id) for _, each in answers][2:] == [
+        (decision_pb2.ROUTE_RESULT_ROUTED, ""),
+        (decision_pb2.ROUTE_RESULT_ROUTED, third.binding_id),
+        (decision_pb2.ROUTE_RESULT_NOT_IN_FORCE, third.binding_id),
+    ]
+    for at, answer in answers:
+        explained = (await explain(client, "13600001111", at)).decision
+        assert (explained.result, explained.binding_id) == (answer.result, answer.binding_id)
+        assert explained.members == answer.members
 
 
 async def test_the_lists_of_a_past_minute_explain_it(client: Client) -> None:
