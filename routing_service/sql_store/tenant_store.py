@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import orjson
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from routing_service.not_found import no_such_tenant
 from routing_service.ports import ChangeTenant
 from routing_service.profile_rules import ProfileInUse
 from routing_service.sql_schema import bindings, number_list_entries, pool_numbers, requests, tenant_history, tenants
+from routing_service.sql_store.claims import is_live
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.documents import read_ruled_fields
 from routing_service.sql_store.journal import AuditRecord, list_entry_document, tenant_document, write_audit
@@ -109,7 +111,7 @@ class SqlTenantStore:
         async def work(transaction: Transaction) -> Tenant:
             connection = transaction.connection
             current = await locked_tenant(connection, tenant_id, for_change=True)
-            in_use = await _profiles_in_use(connection, tenant_id) if with_profiles else []
+            in_use = await _profiles_in_use(connection, tenant_id, self._clock.now()) if with_profiles else []
             changed = change(current, in_use)
             statement = sa.update(tenants).where(tenants.c.tenant_id == tenant_id)
             await connection.execute(statement.values(sealed_tenant(tenant_values(changed))))
@@ -185,10 +187,11 @@ class SqlTenantStore:
         await connection.execute(sa.insert(tenant_history), [version])
 
 
-async def _profiles_in_use(connection: AsyncConnection, tenant_id: str) -> Sequence[ProfileInUse]:
+async def _profiles_in_use(connection: AsyncConnection, tenant_id: str, now: datetime) -> Sequence[ProfileInUse]:
+    # What has expired answers no call. Where it is brought back, it is checked against the defaults of then.
     statement = (
         sa.select(bindings.c.ruled_fields, sa.func.min(bindings.c.binding_id))
-        .where(bindings.c.tenant_id == tenant_id)
+        .where(bindings.c.tenant_id == tenant_id, is_live(now))
         .group_by(bindings.c.ruled_fields)
     )
     rows = (await connection.execute(statement)).all()

@@ -24,6 +24,7 @@ from tests.unit.routing_service.builders import (
     OTHER_TENANT,
     SPOKEN_PROMPT,
     TENANT,
+    X2,
     A,
     B,
     C,
@@ -153,6 +154,8 @@ async def test_profiles_in_use_are_each_distinct_one_of_this_tenant(stores: Stor
         await stores.bindings.create(TENANT, lambda _, i=f"b{place}", t=terms: stored(t, i))  # type: ignore[misc]
     theirs = stored(axb(x="+862566000002", profile=CallProfile(max_duration_seconds=2)), "theirs", OTHER_TENANT)
     await stores.bindings.create(OTHER_TENANT, lambda _: theirs)
+    expired = axb(A, "+8613910000099", X2, profile=CallProfile(max_duration_seconds=2), expires_at=NOW)
+    await stores.bindings.create(TENANT, lambda _: stored(expired, "b4"))
     seen = []
 
     def look(current: Tenant, in_use: object) -> Tenant:

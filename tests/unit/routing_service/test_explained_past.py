@@ -70,7 +70,7 @@ class Writer:
                 "kind": binding_pb2.BINDING_KIND_AXB,
                 "a_number": a,
                 "b_number": b,
-                "one_way": self.choices.random() < 0.3,
+                "one_way": one_way,
             },
             {"kind": binding_pb2.BINDING_KIND_AX, "a_number": a, "b_number": "", "callback_number": c},
             {

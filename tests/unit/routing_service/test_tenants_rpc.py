@@ -11,10 +11,11 @@ from axbridge.routing.v1 import (
     tenant_service_pb2,
 )
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.unit.routing_service.builders import TENANT, A, B, C, X
+from tests.unit.routing_service.builders import MINUTE, NOW, TENANT, A, B, C, X
 from tests.unit.routing_service.conftest import TIMEOUT_SECONDS, Client
-from tests.unit.routing_service.rpc import error_of, file_prompt, resolve
+from tests.unit.routing_service.rpc import error_of, file_prompt, resolve, update
 
 CallProfile = call_profile_pb2.CallProfile
 
@@ -110,6 +111,25 @@ async def test_defaults_that_would_break_a_binding_are_refused(client: Client) -
         }
     new.default_profile.max_duration_seconds = 60
     assert (await update_tenant(client, new, "default_profile")).revision == 2
+
+
+async def test_a_binding_that_has_expired_stands_in_no_defaults_way(client: Client) -> None:
+    await client.add_tenant()
+    expires_at = Timestamp()
+    expires_at.FromDatetime(NOW + MINUTE)
+    binding = await client.bind(profile=CallProfile(warning_duration_seconds=60), expires_at=expires_at)
+    new = tenant_pb2.Tenant(tenant_id=TENANT, default_profile=CallProfile(max_duration_seconds=30))
+    code, _ = await error_of(update_tenant(client, new, "default_profile"))
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    client.clock.advance(MINUTE)
+
+    assert (await update_tenant(client, new, "default_profile")).revision == 2
+    binding.ClearField("expires_at")
+    code, error = await error_of(update(client, binding, "expires_at"))
+    assert (code, error.metadata) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        {"field": "binding.profile.warning_duration_seconds"},
+    )
 
 
 async def test_pages_of_tenants_and_deletion(client: Client) -> None:
