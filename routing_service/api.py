@@ -23,7 +23,7 @@ from routing_service.service.imports import ImportService
 from routing_service.service.number_lists import NumberListService
 from routing_service.service.pools import NumberPoolService
 from routing_service.service.routing import RoutingLimits, RoutingService
-from routing_service.service.shadow import ShadowService
+from routing_service.service.shadow import ShadowService, ShadowStores
 from routing_service.service.tenants import TenantService
 from routing_service.servicer.bindings import BindingServicer
 from routing_service.servicer.number_lists import NumberListServicer
@@ -59,7 +59,10 @@ def made_servicers(
         add_routing(metrics, deciding.stats)
     routing = RoutingServicer(
         deciding,
-        ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
+        ShadowService(
+            ShadowStores(stores.source, stores.history, stores.bindings, stores.tenants, pools),
+            clock,
+        ),
         tracer,
     )
     binding = BindingServicer(

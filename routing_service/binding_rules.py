@@ -104,6 +104,15 @@ def display_numbers(terms: BindingTerms) -> dict[str, str]:
     return {number: field for field, number in reversed(shown.items()) if number not in ("", terms.access_number)}
 
 
+def foreign_display_number(field: str) -> InvalidArgumentError:
+    """What is raised for a field that shows a foreign number."""
+    return InvalidArgumentError(
+        field,
+        "not one of the tenant's access numbers, and the tenant does not allow foreign display numbers",
+        reason="FOREIGN_DISPLAY_NUMBER",
+    )
+
+
 def _is_set(terms: BindingTerms, name: str) -> bool:
     value = getattr(terms, name)
     return value is not HuntStrategy.SEQUENTIAL if name == "hunt_strategy" else bool(value)

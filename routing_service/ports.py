@@ -258,7 +258,8 @@ class TenantStore(Protocol):
         """Replace a tenant by what `change` makes of it.
 
         `change` gets the profiles in use by the tenant's bindings that have not expired, each distinct one once; none
-        unless `with_profiles`. No binding is written between that look and the end of the transaction. Raises NotFoundError.
+        unless `with_profiles`. No binding is written between that look and the end of the transaction. Raises
+        NotFoundError.
         """
         ...
 

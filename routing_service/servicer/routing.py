@@ -1,5 +1,6 @@
 """RoutingService."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ from routing_service.convert.shadow import difference_to_proto, proposal_from_pr
 from routing_service.convert.values import moment_from_proto
 from routing_service.service.routing import IncomingQuery, RoutingService
 from routing_service.service.shadow import ShadowQuery, ShadowService
+
+# Some milliseconds' work: other calls are to be answered meanwhile.
+_QUERIES_AT_ONCE = 100
+_DIFFERENCES_AT_ONCE = 50
 
 
 class RoutingServicer(RoutingServiceServicer):
@@ -77,11 +82,16 @@ class RoutingServicer(RoutingServiceServicer):
         if first is None or not first.HasField("proposal"):
             raise InvalidArgumentError("proposal", "the first message must hold the proposal")
         lots = _Lots(first, request_iterator)
-        async for differences in self._shadow.replay(proposal_from_proto(first.proposal), lots.queries()):
-            yield routing_service_pb2.ShadowReplayResponse(
-                differences=[difference_to_proto(each, lots.current[each.place]) for each in differences],
-                queries=lots.count,
-            )
+        # Of many bindings this takes a second, in which calls are to be answered.
+        proposal = await asyncio.to_thread(proposal_from_proto, first.proposal)
+        async for differences in self._shadow.replay(proposal, lots.queries()):
+            # Not all at once: also for the longest message that a client takes.
+            for start in range(0, max(1, len(differences)), _DIFFERENCES_AT_ONCE):
+                some = differences[start : start + _DIFFERENCES_AT_ONCE]
+                yield routing_service_pb2.ShadowReplayResponse(
+                    differences=[difference_to_proto(each, lots.current[each.place]) for each in some],
+                    queries=lots.count,
+                )
 
 
 def _attributes(query: IncomingQuery, answer: RouteAnswer) -> dict[str, AttributeValue]:
@@ -114,7 +124,12 @@ class _Lots:
         while self._message is not None:
             self.current = self._message.queries
             self.count += len(self.current)
-            yield [shadow_query_from_proto(each, f"queries[{place}]") for place, each in enumerate(self.current)]
+            queries = []
+            for place, each in enumerate(self.current, 1):
+                queries.append(shadow_query_from_proto(each, f"queries[{place - 1}]"))
+                if place % _QUERIES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            yield queries
             self._message = await anext(aiter(self._others), None)
             if self._message is not None and self._message.HasField("proposal"):
                 raise InvalidArgumentError("proposal", "only the first message holds the proposal")

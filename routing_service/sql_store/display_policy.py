@@ -9,8 +9,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from common.errors import InvalidArgumentError
-from routing_service.binding_rules import display_numbers
+from routing_service.binding_rules import display_numbers, foreign_display_number
 from routing_service.domain.binding import Binding, BindingTerms
 from routing_service.sql_schema import access_numbers, pool_numbers
 from routing_service.sql_store.json_lists import element, json_list, list_elements
@@ -54,12 +53,3 @@ async def foreign_numbers(connection: AsyncConnection, tenant_id: str, numbers: 
     )
     found = set((await connection.execute(own, {"numbers": json_list([[each] for each in numbers])})).scalars())
     return [each for each in numbers if each not in found]
-
-
-def foreign_display_number(field: str) -> InvalidArgumentError:
-    """What is raised for a field that shows a foreign number."""
-    return InvalidArgumentError(
-        field,
-        "not one of the tenant's access numbers, and the tenant does not allow foreign display numbers",
-        reason="FOREIGN_DISPLAY_NUMBER",
-    )

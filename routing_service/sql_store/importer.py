@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock
 from common.errors import FailedPreconditionError
-from routing_service.binding_rules import display_numbers
+from routing_service.binding_rules import display_numbers, foreign_display_number
 from routing_service.domain.importing import Drafts, ImportDraft, ImportOutcome
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
@@ -22,7 +22,7 @@ from routing_service.sql_schema import binding_claims, bindings
 from routing_service.sql_store import claims
 from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.database import Database
-from routing_service.sql_store.display_policy import foreign_display_number, foreign_numbers
+from routing_service.sql_store.display_policy import foreign_numbers
 from routing_service.sql_store.journal import BindingWrite, write_binding_changes
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.requests import ResultForm, once

@@ -1,5 +1,6 @@
 """Shadow replays: what a proposal would change, with everything that it does not touch as it is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,9 +11,9 @@ import pytest
 from common.errors import AlreadyExistsError, AxbridgeError, InvalidArgumentError, NotFoundError, UnavailableError
 from common.protocol_codes import ResultCode
 from routing_service.domain.binding import EVERY_CALLER, Binding, BindingTerms
-from routing_service.domain.decision import Candidates, RouteKey
+from routing_service.domain.decision import NOTHING_KNOWN, Candidates, RouteKey
 from routing_service.pool_ports import NumberPoolStore
-from routing_service.ports import BindingFilter, BindingStore, CandidateSource, TenantStore
+from routing_service.ports import BindingFilter, BindingHistory, BindingStore, CandidateSource, TenantStore
 from routing_service.service.shadow import (
     MAX_PROPOSED,
     MAX_QUERIES_AT_ONCE,
@@ -21,6 +22,7 @@ from routing_service.service.shadow import (
     ShadowDifference,
     ShadowQuery,
     ShadowService,
+    ShadowStores,
 )
 from tests.unit.routing_service.builders import (
     MINUTE,
@@ -68,11 +70,17 @@ class World:
     async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnavailableError]:
         return {key: self.failure or self._candidates(key) for key in keys}
 
+    async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
+        assert moment == NOW
+        return replace(self._candidates(key), list_entries=self.entries)
+
     def _candidates(self, key: RouteKey) -> Candidates:
         there = [each for each in self.bindings.values() if each.terms.access_number == key.access_number]
         claimed = {key.calling_number, EVERY_CALLER}
+        if not there and key.access_number not in self.in_pools:
+            return NOTHING_KNOWN
         return Candidates(
-            bool(there) or key.access_number in self.in_pools,
+            True,
             tuple(each for each in there if claimed.intersection(each.terms.claims())),
             list_entries=self.entries,
         )
@@ -92,13 +100,14 @@ def proposed(*terms: BindingTerms | tuple[str, BindingTerms], deleted: Sequence[
 async def differences(
     world: World, proposal: Proposal, *lots: Sequence[ShadowQuery]
 ) -> Sequence[Sequence[ShadowDifference]]:
-    service = ShadowService(
+    stores = ShadowStores(
         cast(CandidateSource, world),
+        cast(BindingHistory, world),
         cast(BindingStore, world),
         cast(TenantStore, world),
         cast(NumberPoolStore, world),
-        FakeClock(),
     )
+    service = ShadowService(stores, FakeClock())
 
     async def queries() -> AsyncIterator[Sequence[ShadowQuery]]:
         for each in lots:
@@ -183,6 +192,69 @@ async def test_lists_and_the_fallback_count_on_both_sides() -> None:
     assert await changes(world, proposed(axb(C, D)), asked(C)) == [(0, "02566000009", "13600001111")]
     world.entries = (list_entry(C),)
     assert await changes(world, proposed(axb(C, D)), asked(C)) == []
+
+
+async def test_the_lists_count_on_an_access_number_that_only_the_proposal_makes_known() -> None:
+    world = World()
+    world.entries = (list_entry(C),)
+
+    assert await changes(world, proposed(ax(D)), asked(A), asked(C)) == [
+        (0, "1003", "13600001111"),
+        (1, "1003", "1005"),
+    ]
+
+
+async def test_what_has_expired_gives_way_to_a_proposed_binding() -> None:
+    """As it would when that is created: else it would answer for the time in which it was in force on both sides."""
+    expired = [stored(axb(A, B, expires_at=NOW)), stored(ax(B, X2, expires_at=NOW), "b2")]
+    before = NOW - MINUTE
+    queries = [asked(A, at=before), asked(B, at=before), asked(C, X2, before)]
+
+    assert await changes(World(*expired), proposed(axb(A, C), ax(D, X2)), *queries) == [
+        (0, "13900001111", "13700001111"),
+        (2, "13900001111", "13600001111"),
+    ]
+    # What has expired itself takes nothing from anybody.
+    late = proposed(axb(A, C, not_before=NOW - 2 * MINUTE, expires_at=NOW))
+    assert await changes(World(*expired), late, *queries) == []
+
+
+async def test_only_what_the_tenant_may_show_is_proposed() -> None:
+    world = World(stored(axb(A, B)), stored(axb(A, B, X2, display_number=D), "b2"), pooled=["+862566000003"])
+    for display_number in (X, X2, "+862566000003", "+862566000004"):
+        shown = proposed(axb(C, D, display_number=display_number), ax(A, "+862566000004"))
+        assert await changes(world, shown, asked(C)) == [(0, "1004", "13600001111")]
+    kept = proposed(("b2", axb(A, C, X2, display_number=D)))
+    assert await changes(world, kept, asked(A, X2)) == [(0, "13900001111", "13700001111")]
+    foreign = proposed(ax(A, "+862566000004"), axb(C, D, display_number=A))
+    raised = await refusal(world, foreign)
+    assert (raised.reason, raised.metadata) == (
+        "FOREIGN_DISPLAY_NUMBER",
+        {"field": "proposal.bindings[1].display_number"},
+    )
+    world.known_tenant = tenant(TENANT, foreign_display_numbers_allowed=True)
+    assert await changes(world, foreign, asked(C)) == [(0, "1004", "13600001111")]
+
+
+async def test_calls_get_their_turn_meanwhile() -> None:
+    """The event loop comes round often while many bindings are checked and many queries decided."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    pairs = [axb(f"+861380000{n:04}", f"+861390000{n:04}") for n in range(1000)]
+    await differences(World(), proposed(*pairs), [])
+    after_the_proposal = turns
+    await differences(World(stored(ax(A))), proposed(), [asked(f"+861380000{n:04}") for n in range(1000)])
+    beside.cancel()
+
+    assert after_the_proposal >= 50
+    assert turns - after_the_proposal >= 100
 
 
 async def test_numbers_that_can_not_be_read() -> None:

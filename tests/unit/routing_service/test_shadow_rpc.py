@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from axbridge.routing.v1 import binding_pb2, decision_pb2, routing_service_pb2
+from axbridge.routing.v1 import number_list_service_pb2 as lists_pb2
 from axbridge.routing.v1 import number_pool_service_pb2 as pools_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -87,6 +88,42 @@ async def test_a_number_that_nothing_is_left_on_is_unknown_unless_it_is_in_a_poo
     (answer,) = await replayed(client, Request(proposal=gone, queries=[query(A), query(A, X2)]))
 
     assert [each.proposed.result for each in answer.differences] == [NO_BINDING, UNKNOWN]
+
+
+async def test_many_differences_come_in_several_messages(client: Client) -> None:
+    await client.add_tenant()
+    owner = pair(kind=binding_pb2.BINDING_KIND_AX, b_number="")
+    queries = [query(f"1370000{n:04}") for n in range(120)]
+    answers = await replayed(client, Request(proposal=proposal(bindings=[owner]), queries=queries), Request())
+
+    assert [(len(each.differences), each.queries) for each in answers] == [(50, 120), (50, 120), (20, 120), (0, 120)]
+    assert [each.query for answer in answers for each in answer.differences] == queries
+
+
+async def test_lists_and_expiry_count_as_if_the_proposal_were_stored(client: Client) -> None:
+    """On an access number that is not the tenant's yet, and on one whose binding was in force then."""
+    await client.add_tenant()
+    blocked = lists_pb2.NumberListEntry(
+        tenant_id=TENANT,
+        action=lists_pb2.NUMBER_LIST_ACTION_BLOCK,
+        pattern_type=lists_pb2.NUMBER_PATTERN_TYPE_EXACT,
+        pattern=B,
+    )
+    entry = lists_pb2.CreateNumberListEntryRequest(entry=blocked)
+    await client.lists.CreateNumberListEntry(entry, timeout=TIMEOUT_SECONDS)
+    await client.bind(expires_at=query(A, minutes=1).at)
+    client.clock.advance(2 * MINUTE)
+    owner = pair(kind=binding_pb2.BINDING_KIND_AX, access_number=X2, b_number="")
+    asked = [query(A), query(C, X2), query(B, X2)]
+    (answer,) = await replayed(client, Request(proposal=proposal(bindings=[pair(), owner]), queries=asked))
+
+    assert [(each.present.result, each.proposed.result) for each in answer.differences] == [
+        (ROUTED, ROUTED),
+        (UNKNOWN, ROUTED),
+        (UNKNOWN, decision_pb2.ROUTE_RESULT_CALLER_BLOCKED),
+    ]
+    first = answer.differences[0]
+    assert [each.members[0].number for each in (first.present, first.proposed)] == ["13900001111", "13700001111"]
 
 
 async def test_a_binding_in_the_way_is_named(client: Client) -> None:
