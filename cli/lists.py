@@ -24,6 +24,11 @@ from cli.values import Choice, enum_word, parse_moment, parse_span_from_now, to_
 
 app = typer.Typer(help="Allow and block lists: who may call, per tenant and per access number.", no_args_is_help=True)
 
+_ONLY_SHORT_NUMBERS = (
+    "note: only service numbers and short codes, such as 95500, begin like this; all others are compared with their "
+    "country code: '+86138*'"
+)
+
 
 class ActionChoice(Choice):
     ALLOW = "allow"
@@ -69,6 +74,8 @@ def add(
         print_message(stored, unmask=output.unmask)
     else:
         stdout_console().print(f"list entry {stored.entry_id}: {_sentence(stored, unmask=output.unmask)}")
+        if is_prefix and not pattern.startswith("+"):
+            stdout_console().print(_ONLY_SHORT_NUMBERS)
 
 
 @app.command("list")

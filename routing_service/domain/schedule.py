@@ -1,11 +1,10 @@
 """Hours of the week, in local time."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 MINUTES_OF_A_DAY = 24 * 60
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class WeeklySchedule:
 
     What counts is what a clock and a calendar on a wall in `time_zone` (an IANA name) show. So where clocks are put
     forward the hour that is left out never comes, and where they are put back the hour that comes twice counts twice.
-    On a holiday nothing is open from 00:00 to 24:00, whenever the stretch began.
+    On a holiday nothing is open from 00:00 to 24:00, whenever the stretch began, and beyond the calendar nothing is.
     """
 
     time_zone: str
@@ -41,10 +40,10 @@ class WeeklySchedule:
 
     def is_open(self, moment: datetime) -> bool:
         """Whether this moment lies in its hours. Raises ZoneInfoNotFoundError when the zone is unknown here."""
-        local = moment.astimezone(ZoneInfo(self.time_zone))
-        if local.date() in self.holidays:
+        local = self._local(moment)
+        if local is None or local.date() in self.holidays:
             return False
-        today, yesterday = local.isoweekday(), (local.date() - _DAY).isoweekday()
+        today, yesterday = local.isoweekday(), (local.isoweekday() - 2) % 7 + 1
         minute = local.hour * 60 + local.minute
         for stretch in self.hours:
             ends_today = MINUTES_OF_A_DAY if stretch.is_overnight else stretch.end_minute
@@ -56,4 +55,12 @@ class WeeklySchedule:
 
     def is_holiday(self, moment: datetime) -> bool:
         """Whether this moment is on one of the holidays."""
-        return moment.astimezone(ZoneInfo(self.time_zone)).date() in self.holidays
+        local = self._local(moment)
+        return local is not None and local.date() in self.holidays
+
+    def _local(self, moment: datetime) -> datetime | None:
+        try:
+            return moment.astimezone(ZoneInfo(self.time_zone))
+        except OverflowError:
+            # In year 0 or 10000 there: somebody asked about the end of the calendar.
+            return None

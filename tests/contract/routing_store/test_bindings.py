@@ -330,6 +330,32 @@ async def test_history_tells_who_was_bound_when(stores: Stores) -> None:
     assert await partner(1, "") == ""
 
 
+@pytest.mark.parametrize("kind", [axb, ax])
+async def test_history_knows_whose_claim_an_expired_binding_lost(stores: Stores, kind: Any) -> None:
+    """Also after the one that took it has gone: what was a candidate at each minute, the past has as one."""
+    seen: list[set[str] | None] = []
+
+    async def look() -> None:
+        seen.append(await candidate_ids(stores, A))
+
+    times = [NOW + minutes * MINUTE for minutes in range(6)]
+    await create(stores, kind(A, expires_at=times[1]), at=times[0])
+    await look()
+    # It has expired, and gives way one minute later.
+    await look()
+    await create(stores, kind(A, one_way=False), "b2", at=times[2])
+    await look()
+    await remove(stores, "b2", at=times[3])
+    await look()
+    await change(stores, kind(A, expires_at=times[5]), at=times[4])
+    await look()
+    await look()
+
+    assert seen == [{"b1"}, {"b1"}, {"b2"}, set(), {"b1"}, {"b1"}]
+    found = [await stores.history.candidates_at(RouteKey(TENANT, X, A), each) for each in times]
+    assert [{binding.binding_id for binding in each.bindings} for each in found] == seen
+
+
 async def test_history_keeps_tenants_apart_and_owners_for_everyone(stores: Stores) -> None:
     await create(stores, ax(C))
     await remove(stores, at=NOW + MINUTE)

@@ -132,6 +132,9 @@ def test_lists(cli: Cli, services: FakeServices) -> None:
     )
     assert A not in blocked
     assert "+86138*" in allowed
+    hint = "compared with their country code"
+    assert hint not in blocked + allowed
+    assert hint in " ".join(cli.ok("lists", "add", "block", "138*", "--tenant", "100001").split())
 
     services.answers["ListNumberListEntries"] = lists_pb2.ListNumberListEntriesResponse(
         entries=[stored(first).entry, stored(second).entry]

@@ -54,6 +54,22 @@ def test_the_zone_decides_and_not_utc() -> None:
     assert not WeeklySchedule("America/New_York", (OFFICE,)).is_open(datetime(2026, 5, 4, 1, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [
+        ("Asia/Shanghai", datetime.max.replace(tzinfo=UTC)),
+        ("America/New_York", datetime.min.replace(tzinfo=UTC)),
+    ],
+)
+def test_beyond_the_calendar_nothing_is_open(zone: str, moment: datetime) -> None:
+    schedule = WeeklySchedule(zone, (WeeklyHours(EVERY_DAY, 0, MINUTES_OF_A_DAY),))
+
+    assert not schedule.is_open(moment)
+    assert not schedule.is_holiday(moment)
+    for at_the_edge in (datetime.min, datetime.max):
+        assert WeeklySchedule("UTC", schedule.hours).is_open(at_the_edge.replace(tzinfo=UTC))
+
+
 def test_a_holiday_is_closed_from_midnight_to_midnight() -> None:
     always = WeeklyHours(EVERY_DAY, 20 * 60, 19 * 60)
     schedule = WeeklySchedule("Asia/Shanghai", (always,), frozenset({date(2026, 10, 1)}))
