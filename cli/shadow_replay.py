@@ -62,8 +62,9 @@ def shadow_replay(
     proposed = routing_service_pb2.ShadowProposal()
     _parse(_document(proposal), proposed, str(proposal))
     proposed.tenant_id = tenant
-    if (queries is None) == (started_from is None):
+    if (queries is None) == (started_from is None) or (queries is not None and started_before is not None):
         raise typer.BadParameter("give the queries with --queries FILE, or the time of the calls with --from and --to")
+    left_out: list[str] = []
     if queries is not None:
         asked = _from_file(queries)
     else:
@@ -71,7 +72,7 @@ def shadow_replay(
         request.started_from.CopyFrom(to_timestamp(parse_moment(started_from or "", "--from")))
         if started_before is not None:
             request.started_before.CopyFrom(to_timestamp(parse_moment(started_before, "--to")))
-        asked = _from_calls(EventsTarget(events_target, target.timeout), request)
+        asked = _from_calls(EventsTarget(events_target, target.timeout), request, left_out)
     differences: list[routing_service_pb2.ShadowDifference] = []
     count = 0
     with routing_client(target) as client:
@@ -92,6 +93,8 @@ def shadow_replay(
             _answer(each.proposed, unmask=output.unmask),
         )
     stdout_console().print(listing if differences else f"none of {count} answers would change")
+    if left_out:
+        stdout_console().print(f"{len(left_out)} calls were left out: nobody has told which access number was dialled")
 
 
 def _requests(
@@ -116,9 +119,10 @@ def _from_file(file: Path) -> Iterator[routing_service_pb2.ShadowQuery]:
 
 
 def _from_calls(
-    target: EventsTarget, request: call_service_pb2.ListCallsRequest
+    target: EventsTarget, request: call_service_pb2.ListCallsRequest, left_out: list[str]
 ) -> Iterator[routing_service_pb2.ShadowQuery]:
-    """The queries of the calls that the event service knows; numbers that it does not know can't be replayed."""
+    """The queries of the calls that the event service knows. Without an access number a call can't be replayed: its
+    session goes to `left_out`."""
     # Masked numbers can't be replayed.
     with events_client(target, unmask=True) as client:
         while True:
@@ -131,6 +135,8 @@ def _from_calls(
                         access_number=call.access_number,
                         at=call.started_at,
                     )
+                else:
+                    left_out.append(call.session_id)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

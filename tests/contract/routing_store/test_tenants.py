@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from common.errors import AlreadyExistsError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from common.numbers import DialingFormat
+from routing_service.binding_ids import BindingIds
+from routing_service.domain.binding import Binding
 from routing_service.domain.profile import CallProfile
 from routing_service.domain.tenant import JsonListStyle, PromptStyle, ResponseStyle, Tenant, TenantSettings
 from routing_service.ports import BindingFilter
 from routing_service.profile_rules import RuledFields
+from routing_service.service.bindings import BindingService
+from routing_service.service.tenants import TenantService
 from routing_service.sql_schema import tenant_history
 from routing_service.sql_store.tenant_store import SqlTenantStore
 from tests.contract.routing_store.conftest import Stores
@@ -171,6 +175,31 @@ async def test_profiles_in_use_are_each_distinct_one_of_this_tenant(stores: Stor
         (RuledFields(max_duration_seconds=1), "b3"),
     }
     assert list(nothing) == []  # type: ignore[call-overload]
+
+
+async def test_of_new_defaults_and_a_binding_that_they_would_break_one_is_stored(stores: Stores) -> None:
+    clock = FakeClock()
+    bindings = BindingService(stores.bindings, stores.tenants, clock, BindingIds(clock))
+    tenants = TenantService(stores.tenants)
+    short = TenantSettings(default_profile=CallProfile(max_duration_seconds=30))
+    early = axb(profile=CallProfile(warning_duration_seconds=60))
+    for attempt in range(10):
+        writes = [
+            tenants.update(TENANT, short, ["default_profile"], 0),
+            bindings.create(TENANT, early),
+        ]
+        # Either may be the first to begin.
+        order = writes if attempt % 2 else writes[::-1]
+        results = await asyncio.gather(*order, return_exceptions=True)
+        changed, created = results if attempt % 2 else results[::-1]
+        assert isinstance(changed, Tenant) is not isinstance(created, Binding)
+        if isinstance(created, Binding):
+            assert isinstance(changed, FailedPreconditionError)
+            await bindings.delete(TENANT, created.binding_id, 0)
+        else:
+            assert isinstance(created, InvalidArgumentError)
+            assert created.field == "binding.profile.warning_duration_seconds"
+            await tenants.update(TENANT, TenantSettings(), ["default_profile"], 0)
 
 
 async def test_no_update_is_lost_between_concurrent_writers(stores: Stores) -> None:

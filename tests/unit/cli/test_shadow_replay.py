@@ -65,9 +65,19 @@ def test_the_calls_of_a_time_are_replayed(cli: Cli, services: FakeServices, comm
     assert asked.started_from.ToJsonString() == "2026-05-04T00:00:00Z"
     assert asked.started_before.ToJsonString() == "2026-05-04T04:00:00Z"
     assert "1 of 2 answers would change" in shown
+    assert "1 calls were left out" in shown
     assert "1004 no binding relates them" in shown and A not in shown
     (difference,) = json.loads(cli.ok(*command, "--json"))
     assert difference["query"]["session_id"] == "s1"
+
+
+def test_a_time_is_that_of_calls_and_not_of_a_file(cli: Cli, services: FakeServices, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("{}")
+    (tmp_path / "q.jsonl").write_text("")
+    files = ("--proposal", str(tmp_path / "p.json"), "--queries", str(tmp_path / "q.jsonl"))
+
+    assert cli.run("shadow-replay", "--tenant", "100001", *files, "--to", "2026-05-04T12:00+08:00").exit_code == 2
+    assert not services.requests
 
 
 def test_an_event_service_that_can_not_be_read(cli: Cli, services: FakeServices, command: tuple[str, ...]) -> None:
