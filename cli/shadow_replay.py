@@ -94,7 +94,9 @@ def shadow_replay(
         )
     stdout_console().print(listing if differences else f"none of {count} answers would change")
     if left_out:
-        stdout_console().print(f"calls left out, since nobody has told which access number was dialled: {len(left_out)}")
+        stdout_console().print(
+            f"calls left out, since nobody has told which access number was dialled: {len(left_out)}"
+        )
 
 
 def _requests(
