@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,9 @@ PATIENCE_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def opened(url: str, statement_timeout_seconds: float = 5.0) -> AsyncIterator[tuple[AsyncEngine, SqlEventLog]]:
+async def opened(url: str) -> AsyncIterator[tuple[AsyncEngine, SqlEventLog]]:
     """A replica's connections, and the log over them."""
-    engine = open_event_engine(url, pool_timeout_seconds=10, statement_timeout_seconds=statement_timeout_seconds)
+    engine = open_event_engine(url, pool_timeout_seconds=10)
     try:
         await migrate(engine)
         yield engine, SqlEventLog(engine, SystemClock(), await create_partitions(engine, PARTITIONS))
@@ -70,7 +70,11 @@ async def test_a_lock_that_is_not_to_be_had_is_unavailable(postgres: PostgresSer
 
 async def test_a_replica_that_is_frozen_in_a_transaction_gives_the_partitions_back(postgres: PostgresServer) -> None:
     url = await postgres.create_database()
-    async with opened(url, 0.5) as (frozen, _), opened(url) as (_, log), frozen.connect() as connection:
+    async with AsyncExitStack() as stack:
+        _, log = await stack.enter_async_context(opened(url))
+        frozen = open_event_engine(url, pool_timeout_seconds=10, statement_timeout_seconds=0.5)
+        stack.push_async_callback(frozen.dispose)
+        connection = await stack.enter_async_context(frozen.connect())
         transaction = await connection.begin()
         await lock_heads(connection, range(PARTITIONS))
         # It does nothing more. PostgreSQL ends it, and the others go on.

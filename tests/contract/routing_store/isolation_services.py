@@ -21,7 +21,7 @@ from routing_service.service.imports import ImportService
 from routing_service.service.number_lists import NumberListService
 from routing_service.service.pools import NumberPoolService
 from routing_service.service.routing import RoutingService
-from routing_service.service.shadow import Proposal, ShadowDifference, ShadowQuery, ShadowService
+from routing_service.service.shadow import Proposal, ShadowDifference, ShadowQuery, ShadowService, ShadowStores
 from routing_service.service.tenants import TenantService
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_schema import metadata
@@ -110,5 +110,5 @@ async def opened_services(url: str, runner: asyncio.Runner) -> AsyncIterator[Ser
             ImportService(importer, stores.tenants, clock, ids),
             ChangeService(SqlChangeFeed(stores.database), stores.tenants, stores.bell),
             AuditService(SqlAuditLog(stores.database)),
-            ShadowService(stores.source, stores.bindings, stores.tenants, pools, clock),
+            ShadowService(ShadowStores(stores.source, stores.history, stores.bindings, stores.tenants, pools), clock),
         )

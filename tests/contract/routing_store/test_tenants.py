@@ -156,7 +156,7 @@ async def test_profiles_in_use_are_each_distinct_one_of_this_tenant(stores: Stor
     for place, (number, profile) in enumerate(zip((A, B, C, D), profiles, strict=True)):
         terms = axb(number, f"+86139100000{place:02}", profile=profile)
         await stores.bindings.create(TENANT, lambda _, i=f"b{place}", t=terms: stored(t, i))  # type: ignore[misc]
-    theirs = stored(axb(x="+862566000002", profile=CallProfile(max_duration_seconds=2)), "theirs", OTHER_TENANT)
+    theirs = stored(axb(x="+862566000009", profile=CallProfile(max_duration_seconds=2)), "theirs", OTHER_TENANT)
     await stores.bindings.create(OTHER_TENANT, lambda _: theirs)
     expired = axb(A, "+8613910000099", X2, profile=CallProfile(max_duration_seconds=2), expires_at=NOW)
     await stores.bindings.create(TENANT, lambda _: stored(expired, "b4"))
