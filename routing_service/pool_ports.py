@@ -57,7 +57,8 @@ class NumberPoolStore(Protocol):
     ) -> Binding:
         """Store what `make` makes on an access number that is free for the parties that `name` returns.
 
-        Of several writers at the same time no two get a number that they may not share. Raises ResourceExhaustedError
+        Of several writers at the same time no two get a number that they may not share. What another tenant's binding
+        used before the number was added is free for nobody until it has rested. Raises ResourceExhaustedError
         with counts when none is free, and what BindingStore.create raises.
         """
         ...

@@ -53,6 +53,18 @@ def _version_columns() -> list["sa.Column[Any]"]:
     ]
 
 
+# When a binding lets go of its access number: when it is taken away, or when it expires, where that comes first.
+HAS_EXPIRY = "expires_at_us IS NOT NULL"
+LASTED_TO_ITS_END = "expires_at_us IS NULL OR expires_at_us >= ended_at_us"
+EXPIRED_BEFORE_ITS_END = "expires_at_us < ended_at_us"
+
+
+def _released_index(name: str, released_at: str, where: str) -> sa.Index:
+    """What finds what was released last on an access number, by each of the tenants that ever had it."""
+    columns = ("access_number", "tenant_id", released_at)
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 tenants = sa.Table(
     "tenants",
     metadata,
@@ -87,6 +99,7 @@ bindings = sa.Table(
         sqlite_where=sa.text("callback_number <> ''"),
         postgresql_where=sa.text("callback_number <> ''"),
     ),
+    _released_index("ix_bindings_expiry", "expires_at_us", HAS_EXPIRY),
 )
 
 # Versions of bindings that were replaced or deleted, each valid from its updated_at_us until ended_at_us.
@@ -101,6 +114,9 @@ binding_history = sa.Table(
     # Which access numbers still rest for a number.
     sa.Index(None, "tenant_id", "a_number", "ended_at_us"),
     sa.Index(None, "tenant_id", "b_number", "ended_at_us"),
+    # Each version is in one of the two.
+    _released_index("ix_binding_history_ended", "ended_at_us", LASTED_TO_ITS_END),
+    _released_index("ix_binding_history_expired", "expires_at_us", EXPIRED_BEFORE_ITS_END),
 )
 
 # Whose an access number is: it belongs to one tenant for as long as that has live bindings on it. The row goes when the
@@ -295,6 +311,9 @@ pool_numbers = sa.Table(
     # Names between commas, with one at each end; empty for none at all.
     _column("capabilities", sa.Text),
     _column("added_at_us", sa.BigInteger),
+    # When the last binding of another tenant ended there, found when the number was added: later it can have none. 0:
+    # there never was one. NULL: added by a version of the code that did not look.
+    _column("others_released_at_us", sa.BigInteger, nullable=True),
     sa.ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
     sa.Index(None, "tenant_id", "pool", "city_code", "access_number"),
     sa.Index(None, "tenant_id", "access_number"),

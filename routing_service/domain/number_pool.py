@@ -36,7 +36,8 @@ class AllocationWish:
 
     With a `city_code` only numbers of that city will do, or, with `nationwide_fallback`, also nationwide ones and then
     any. A number that used an access number finds it at rest for `cool_down` after its binding there ended: whoever
-    still calls it must not reach a stranger.
+    still calls it must not reach a stranger. One that another tenant used rests for everybody, for `others_cool_down`
+    where that is longer: what this tenant wishes is not about the others' callers.
     """
 
     pool: str
@@ -45,6 +46,7 @@ class AllocationWish:
     capabilities: tuple[str, ...]
     previous_number_policy: PreviousNumberPolicy
     cool_down: timedelta
+    others_cool_down: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class NumberPoolService:
         checked_request_id(origin.request_id)
         if terms.access_number:
             raise InvalidArgumentError("binding.access_number", "must be empty: it is what is picked")
-        wish = _checked_wish(wish)
+        wish = replace(_checked_wish(wish), others_cool_down=self._cool_down)
         binding_id = self._new_binding_id()
 
         def make(tenant: Tenant, access_number: str) -> Binding:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,15 @@ from routing_service.sql_schema import pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.binding_store import store_new_binding
 from routing_service.sql_store.journal import BindingWrite, write_binding_changes
-from routing_service.sql_store.number_use import Uses, has_capabilities, not_kept, previous_number, uses_of
+from routing_service.sql_store.json_lists import element, json_list, list_elements
+from routing_service.sql_store.number_use import (
+    Uses,
+    has_capabilities,
+    not_kept,
+    previous_number,
+    rested_from_others,
+    uses_of,
+)
 from routing_service.sql_store.requests import BINDING_RESULT, once
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, Writer
@@ -51,6 +59,7 @@ class _Choice:
     uses: Uses
     excluded: Collection[str]
     now: datetime
+    is_sqlite: bool
 
     def of_pool(self) -> Any:
         """Whether a number may be picked at all, as a condition on `pool_numbers`."""
@@ -72,7 +81,14 @@ class _Choice:
         if own:
             taken -= self.uses.own
         kept = not_kept(self.now, self.wish.cool_down, by_anybody=not self.parties.pair)
-        return sa.and_(pool_numbers.c.access_number.not_in(sorted(taken)), kept)
+        # One parameter, however many they are: statements have room for some 32,000.
+        listed = list_elements("taken", self.is_sqlite, json_list([[each] for each in sorted(taken)]))
+        not_taken = pool_numbers.c.access_number.not_in(sa.select(element(listed.c.value, 0, self.is_sqlite)))
+        return sa.and_(not_taken, kept, self.rested_from_others())
+
+    def rested_from_others(self) -> Any:
+        """A condition on `pool_numbers`."""
+        return rested_from_others(self.now, max(self.wish.cool_down, self.wish.others_cool_down))
 
 
 class Allocator:
@@ -124,7 +140,7 @@ class Allocator:
         parties = name(tenant)
         now = self._clock.now()
         uses = await uses_of(connection, tenant_id, parties.pair, now, wish.cool_down) if parties.pair else _UNUSED
-        choice = _Choice(tenant_id, wish, parties, uses, lost, now)
+        choice = _Choice(tenant_id, wish, parties, uses, lost, now, connection.dialect.name == "sqlite")
         picked = await self._pick(connection, choice)
         if picked is None and lost:
             # What another writer got meanwhile it may have given up again.
@@ -185,7 +201,7 @@ class Allocator:
         if pair := choice.parties.pair:
             uses = await uses_of(connection, choice.tenant_id, pair, choice.now, choice.wish.cool_down)
         own = choice.wish.previous_number_policy is PreviousNumberPolicy.STICKY
-        again = _Choice(choice.tenant_id, choice.wish, choice.parties, uses, (), choice.now)
+        again = replace(choice, uses=uses, excluded=())
         still = sa.select(pool_numbers.c.access_number).where(
             again.of_pool(), again.free(own=own), pool_numbers.c.access_number == picked
         )
@@ -205,21 +221,23 @@ async def _exhausted(connection: AsyncConnection, choice: _Choice) -> ResourceEx
                 pool_numbers.c.access_number,
                 in_city.label("in_city"),
                 has_capabilities(wish.capabilities).label("capable"),
+                choice.rested_from_others().label("rested"),
             ).where(in_pool)
         )
     ).all()
     suitable = {row.access_number for row in rows if row.in_city and row.capable}
+    resting = choice.uses.resting | {row.access_number for row in rows if not row.rested}
     counts = {
         "total": len(rows),
         "other_city": sum(not row.in_city for row in rows),
         "not_capable": sum(bool(row.in_city) and not row.capable for row in rows),
         "in_use": len(suitable & choice.uses.live),
-        "resting": len(suitable & choice.uses.resting),
+        "resting": len(suitable & resting - choice.uses.live),
     }
     counts["kept"] = counts["total"] - sum(counts[name] for name in counts if name != "total")
     return ResourceExhaustedError(
         f"none of the {counts['total']} access numbers in the pool is free: {counts['in_use']} in use by these "
-        f"numbers, {counts['resting']} at rest for them, {counts['kept']} kept or to be avoided, "
+        f"numbers, {counts['resting']} at rest, {counts['kept']} kept or to be avoided, "
         f"{counts['other_city']} of other cities, {counts['not_capable']} without the capabilities",
         reason="POOL_EXHAUSTED",
         metadata={name: str(count) for name, count in counts.items()},

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 
-def list_elements(parameter: str, is_sqlite: bool) -> Any:
-    """A table of one column, `value`: the elements of a JSON list.
+def list_elements(parameter: str, is_sqlite: bool, elements: str | None = None) -> Any:
+    """A table of one column, `value`: the elements of a JSON list, `elements` or what is given for the parameter.
 
     The statement stays the same text, prepared once and cached, and no limit on the number of variables is met.
     """
-    document = sa.bindparam(parameter, type_=sa.Text)
+    document = sa.bindparam(parameter, type_=sa.Text) if elements is None else sa.bindparam(None, elements, sa.Text)
     if is_sqlite:
         return sa.func.json_each(document).table_valued(sa.column("value", sa.Text)).alias("wanted")
     return (

@@ -107,6 +107,13 @@ def not_kept(now: datetime, cool_down: timedelta, *, by_anybody: bool) -> Any:
     return sa.and_(~present.exists(), ~past.exists())
 
 
+def rested_from_others(now: datetime, cool_down: timedelta) -> Any:
+    """A condition on `pool_numbers`: no other tenant's bindings ended there lately. Whoever they were, since under
+    another tenant's key their numbers can't be compared."""
+    ended = sa.func.coalesce(pool_numbers.c.others_released_at_us, pool_numbers.c.added_at_us)
+    return ended <= to_microseconds(now - cool_down)
+
+
 def has_capabilities(capabilities: Collection[str]) -> Any:
     """A condition on `pool_numbers`."""
     # Names hold no wildcard but `_`, which is escaped.

@@ -14,16 +14,19 @@ from routing_service.domain.binding import Binding
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers, NameParties
-from routing_service.sql_schema import binding_history, bindings, pool_number_history, pool_numbers
+from routing_service.sql_schema import bindings, pool_number_history, pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.allocation import Allocator
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, Document, write_audit
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.pool_uses import uses_in_pool
+from routing_service.sql_store.releases import others_released_us, own_last_ends
 from routing_service.sql_store.requests import NO_RESULT, ResultForm, once
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
+
+_LAST_ENDS = ("last_expiry_us", "last_past_end_us", "last_past_expiry_us")
 
 
 class SqlNumberPoolStore:
@@ -58,7 +61,9 @@ class SqlNumberPoolStore:
                     reason="ACCESS_NUMBER_EXISTS",
                     metadata={"field": fields[taken]},
                 )
-            await connection.execute(sa.insert(pool_numbers), [_columns(each, at) for each in added])
+            released = await others_released_us(connection, tenant_id, numbers)
+            rows = [_columns(each, at, released.get(each.number, 0)) for each in added]
+            await connection.execute(sa.insert(pool_numbers), rows)
             records = [AuditRecord("pool.add", each.number, after=_document(each)) for each in added]
             await write_audit(connection, tenant_id, origin, at, records)
             return added
@@ -73,7 +78,7 @@ class SqlNumberPoolStore:
     async def list_page(
         self, which: AccessNumberFilter, after: str, limit: int, now: datetime
     ) -> Sequence[AccessNumber]:
-        page = _page_statement(which, after, limit, now)
+        page = page_statement(which, after, limit, now)
 
         async def work(connection: AsyncConnection) -> Sequence[AccessNumber]:
             return [_read(row) for row in (await connection.execute(page)).all()]
@@ -155,28 +160,16 @@ class SqlNumberPoolStore:
         return await self._database.read(work)
 
 
-def _page_statement(which: AccessNumberFilter, after: str, limit: int, now: datetime) -> "sa.Select[Any]":
-    def on_number(table: sa.Table, value: Any, *conditions: Any) -> Any:
-        return (
-            sa.select(value)
-            .where(
-                table.c.tenant_id == pool_numbers.c.tenant_id,
-                table.c.access_number == pool_numbers.c.access_number,
-                *conditions,
-            )
-            .scalar_subquery()
-        )
-
-    past = binding_history.c
-    ended = sa.case((past.expires_at_us < past.ended_at_us, past.expires_at_us), else_=past.ended_at_us)
-    statement = sa.select(
-        pool_numbers,
-        on_number(bindings, sa.func.count(), claims.is_live(now)).label("live_bindings"),
-        on_number(binding_history, sa.func.max(ended)).label("last_ended_us"),
-        on_number(bindings, sa.func.max(bindings.c.expires_at_us), sa.not_(claims.is_live(now))).label(
-            "last_expired_us"
-        ),
-    ).where(pool_numbers.c.tenant_id == which.tenant_id, pool_numbers.c.access_number > after)
+def page_statement(which: AccessNumberFilter, after: str, limit: int, now: datetime) -> "sa.Select[Any]":
+    live = sa.select(sa.func.count()).where(
+        bindings.c.tenant_id == pool_numbers.c.tenant_id,
+        bindings.c.access_number == pool_numbers.c.access_number,
+        claims.is_live(now),
+    )
+    ends = [end.label(name) for end, name in zip(own_last_ends(now), _LAST_ENDS, strict=True)]
+    statement = sa.select(pool_numbers, live.scalar_subquery().label("live_bindings"), *ends).where(
+        pool_numbers.c.tenant_id == which.tenant_id, pool_numbers.c.access_number > after
+    )
     if which.pool is not None:
         statement = statement.where(pool_numbers.c.pool == which.pool)
     if which.city_code is not None:
@@ -194,7 +187,7 @@ def _all_in_pools(numbers: Sequence[str], found: Sequence[str]) -> None:
         )
 
 
-def _columns(number: AccessNumber, at: datetime) -> dict[str, Any]:
+def _columns(number: AccessNumber, at: datetime, others_released_us: int) -> dict[str, Any]:
     return {
         "access_number": number.number,
         "tenant_id": number.tenant_id,
@@ -202,15 +195,13 @@ def _columns(number: AccessNumber, at: datetime) -> dict[str, Any]:
         "city_code": number.city_code,
         "capabilities": "".join(f",{each}" for each in number.capabilities) + ("," if number.capabilities else ""),
         "added_at_us": to_microseconds(at),
+        "others_released_at_us": others_released_us,
     }
 
 
 def _read(row: Any) -> AccessNumber:
-    released = [
-        moment
-        for moment in (getattr(row, "last_ended_us", None), getattr(row, "last_expired_us", None))
-        if moment is not None
-    ]
+    ends = (getattr(row, name, None) for name in _LAST_ENDS)
+    released = [moment for moment in ends if moment is not None]
     return AccessNumber(
         number=row.access_number,
         tenant_id=row.tenant_id,
