@@ -19,14 +19,21 @@ _ADVISORY_LOCK = 0x6178_6272_0002
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
-    """Apply the migrations up to `revision`, all of them or none. One that is applied already is left alone.
+    """Apply the migrations up to `revision`. One that is applied already is left alone.
 
+    Each has a transaction of its own, so that no table stays locked while a later one builds an index on another; those
+    before one that fails stay applied, and the next run goes on from there. An empty database gets all or none.
     Processes that start at the same time wait for each other. Raises UnavailableError when the database is not there.
     """
     with translated_errors():
-        async with begin_write(engine) as connection:
-            await wait_for_turn_to_migrate(connection, _ADVISORY_LOCK)
-            await connection.run_sync(_upgrade, revision)
+        while True:
+            async with begin_write(engine) as connection:
+                await wait_for_turn_to_migrate(connection, _ADVISORY_LOCK)
+                # Another process may have gone on in between.
+                following = await connection.run_sync(_next, revision)
+                await connection.run_sync(_upgrade, following)
+            if following == revision:
+                return
 
 
 async def check_schema(engine: AsyncEngine) -> None:
@@ -52,6 +59,16 @@ def _config() -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     return config
+
+
+def _next(connection: sa.Connection, revision: str) -> str:
+    """What to upgrade to in one transaction: the migration after the present one, or `revision` itself where that is
+    the last, and where nobody uses the database yet."""
+    current = _current(connection)
+    upwards = [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions("base", revision)][::-1]
+    if current not in upwards[:-2]:
+        return revision
+    return upwards[upwards.index(current) + 1]
 
 
 def _upgrade(connection: sa.Connection, revision: str) -> None:

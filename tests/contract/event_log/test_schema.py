@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from common.errors import FailedPreconditionError, UnavailableError
 from common.sql import open_engine
@@ -114,5 +115,23 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
     try:
         with pytest.raises(UnavailableError):
             await check_schema(engine)
+    finally:
+        await engine.dispose()
+
+
+async def test_a_migration_that_fails_leaves_those_before_it_applied(database_url: str) -> None:
+    engine = open_engine(database_url)
+    try:
+        await migrate(engine, "0004")
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE audit_entries (it_is INTEGER)"))
+        with pytest.raises((UnavailableError, DBAPIError)):
+            await migrate(engine)
+        async with engine.begin() as connection:
+            versions = await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+            assert versions.scalars().all() == ["0006"]
+            await connection.execute(text("DROP TABLE audit_entries"))
+        await migrate(engine)
+        await check_schema(engine)
     finally:
         await engine.dispose()

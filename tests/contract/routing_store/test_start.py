@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import SystemClock
 from common.errors import FailedPreconditionError
+from routing_service import migrate as routing_migrate
 from routing_service.migrate import VERSION_TABLE, check_schema, migrate, migrate_database
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.database import Database
@@ -96,4 +97,40 @@ async def test_a_migration_is_waited_for_longer_than_a_table_that_is_in_use(
         await connection.execute(table)
         with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
             await migrate_database(database_url)
+    await database.close()
+
+
+async def test_a_migration_that_fails_leaves_those_before_it_applied(database_url: str) -> None:
+    database = Database(database_url, PATIENT)
+    await migrate(database.writers, "0004")
+    in_the_way = "data_keys"
+    async with database.writers.begin() as connection:
+        await connection.execute(sa.text(f"CREATE TABLE {in_the_way} (it_is INTEGER)"))
+    with pytest.raises(sa.exc.DBAPIError, match=in_the_way):
+        await migrate(database.writers)
+    async with database.writers.begin() as connection:
+        assert (await connection.execute(sa.select(VERSION))).scalars().all() == ["0005"]
+        assert (await connection.execute(sa.text("SELECT * FROM number_list_history"))).all() == []
+        await connection.execute(sa.text(f"DROP TABLE {in_the_way}"))
+    await migrate(database.writers)
+    await check_schema(database.writers)
+    await database.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_each_migration_of_a_database_in_use_has_a_transaction_of_its_own(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url, PATIENT)
+    await migrate(database.writers, "0003")
+    transactions: list[int] = []
+
+    def noted(connection: sa.Connection, revision: str) -> None:
+        transactions.append(connection.execute(sa.text("SELECT txid_current()")).scalar_one())
+        upgrade(connection, revision)
+
+    upgrade = routing_migrate._upgrade
+    monkeypatch.setattr(routing_migrate, "_upgrade", noted)
+    await migrate(database.writers, "0006")
+    assert len(set(transactions)) == 3
     await database.close()
