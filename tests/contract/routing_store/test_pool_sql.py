@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
 from common.errors import ResourceExhaustedError
+from routing_service.domain.number_pool import AllocationWish, Parties, PreviousNumberPolicy
 from routing_service.migrate import migrate
 from routing_service.pool_ports import AccessNumberFilter
 from routing_service.sql_schema import binding_history, bindings, pool_numbers, tenants
@@ -118,6 +119,15 @@ async def test_any_number_of_access_numbers_may_be_in_use(pool: Pool, monkeypatc
 
     monkeypatch.setattr(allocation, "uses_of", uses_of)
     assert (await pool.allocate(axb(A, B, ""))).terms.access_number == X2
+
+
+async def test_what_is_in_use_is_gone_through_once_and_not_for_each_number(stores: Stores) -> None:
+    wish = AllocationWish("", "", False, (), PreviousNumberPolicy.NO_MATTER, COOL_DOWN)
+    parties, uses = Parties((A, B), frozenset({A, B})), Uses(frozenset({X1}), frozenset(), frozenset())
+    choice = allocation._Choice(TENANT, wish, parties, uses, (), NOW, stores.database.is_sqlite)
+    plan = await plan_of(stores.database, sa.select(pool_numbers).where(choice.of_pool(), choice.free(own=False)))
+    once = "LIST SUBQUERY" if stores.database.is_sqlite else "hashed SubPlan"
+    assert once in plan and "CORRELATED LIST SUBQUERY" not in plan, plan
 
 
 async def test_a_number_that_code_of_before_added_rests_from_then_on(stores: Stores, pool: Pool) -> None:

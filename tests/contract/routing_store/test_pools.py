@@ -384,3 +384,13 @@ async def test_a_number_that_comes_back_rests_from_what_the_others_did_there(poo
         await pool.allocate(axb(C, D, ""))
     pool.clock.advance(COOL_DOWN)
     assert (await pool.allocate(axb(C, D, ""))).terms.access_number == X1
+
+
+async def test_it_rests_although_the_tenant_that_had_it_is_gone(stores: Stores, pool: Pool) -> None:
+    await pool.add(X1)
+    await pool.end(await pool.allocate(axb(A, B, "")))
+    await pool.service.remove(TENANT, [X1])
+    await stores.tenants.delete(TENANT)
+    await pool.add(X1, tenant_id=OTHER_TENANT)
+    with pytest.raises(ResourceExhaustedError):
+        await pool.service.allocate(OTHER_TENANT, axb(A, B, ""), PLAIN)
