@@ -1,31 +1,21 @@
-"""Bringing the database to the schema that this version of the code works with: `python -m routing_service.migrate`.
-
-Every step keeps the version of the code before it working, so that both can run side by side while replicas are
-replaced: what it needs is added first, and taken away only by a later version.
-"""
+"""Bringing the database to the schema that this version of the code works with: `python -m routing_service.migrate`."""
 
 import asyncio
 import sys
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from common.errors import FailedPreconditionError
 from common.logs import configure_logging, get_logger
-from common.sql import begin_write, open_engine, wait_for_turn_to_migrate
+from common.migrations import Migrations
+from common.sql import open_engine
 from routing_service.settings import RoutingServiceSettings
 
 _log = get_logger(__name__)
 
-VERSION_TABLE = "routing_schema_version"
-# Any number will do, as long as no other user of the database takes the same.
-_ADVISORY_LOCK = 0x6178_6272_0001
+MIGRATIONS = Migrations(Path(__file__).parent / "migrations", "routing_schema_version", 0x6178_6272_0001)
 # Building an index on millions of rows takes its time.
 _STATEMENT_TIMEOUT_SECONDS = 3600.0
 # But waiting for a table that is in use holds up everybody who comes after.
@@ -33,20 +23,8 @@ _LOCK_TIMEOUT = "5s"
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
-    """Apply the migrations up to `revision`. One that is applied already is left alone.
-
-    Each has a transaction of its own, so that no table stays locked while a later one builds an index on another; those
-    before one that fails stay applied, and the next run goes on from there. An empty database gets all or none.
-    Processes that start at the same time wait for each other. Raises SQLAlchemy's errors as they are.
-    """
-    while True:
-        async with begin_write(engine) as connection:
-            await wait_for_turn_to_migrate(connection, _ADVISORY_LOCK)
-            # Another process may have gone on in between.
-            following = await connection.run_sync(_next, revision)
-            await connection.run_sync(_upgrade, following)
-        if following == revision:
-            return
+    """Apply the migrations up to `revision` (`Migrations.apply`). Raises SQLAlchemy's errors as they are."""
+    await MIGRATIONS.apply(engine, revision)
 
 
 async def migrate_database(database_url: str) -> None:
@@ -65,51 +43,11 @@ async def migrate_database(database_url: str) -> None:
 
 
 async def check_schema(engine: AsyncEngine) -> None:
-    """Raises FailedPreconditionError, saying what to do, when migrations that this version needs were not applied.
-
-    The schema of a later version is fine: it works with this one's code too. Raises SQLAlchemy's errors and OSError.
-    """
-    async with engine.connect() as connection:
-        found = await connection.run_sync(_current)
-    scripts = ScriptDirectory.from_config(_config())
-    wanted = scripts.get_current_head()
-    if found == wanted:
-        return
-    if found is not None and found not in {each.revision for each in scripts.walk_revisions()}:
-        _log.info("the database has the schema of a later version", found=found, wanted=wanted)
-        return
-    raise FailedPreconditionError(
-        f"the routing database has schema {found or 'none'}, and this version needs {wanted}: run `axbridge migrate`",
-        reason="SCHEMA_NOT_CURRENT",
-    )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    return config
-
-
-def _next(connection: sa.Connection, revision: str) -> str:
-    """What to upgrade to in one transaction: the migration after the present one, or `revision` itself where that is
-    the last, and where nobody uses the database yet."""
-    current = _current(connection)
-    upwards = [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions("base", revision)][::-1]
-    if current not in upwards[:-2]:
-        return revision
-    return upwards[upwards.index(current) + 1]
-
-
-def _upgrade(connection: sa.Connection, revision: str) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def _current(connection: sa.Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    """Raises FailedPreconditionError when migrations that this version needs were not applied, SQLAlchemy's errors and
+    OSError."""
+    later = await MIGRATIONS.check(engine, "routing")
+    if later is not None:
+        _log.info("the database has the schema of a later version", found=later, wanted=MIGRATIONS.head)
 
 
 def main() -> int:
@@ -128,7 +66,7 @@ def main() -> int:
         return 1
     _log.info(
         "the routing database has this version's schema",
-        revision=ScriptDirectory.from_config(_config()).get_current_head(),
+        revision=MIGRATIONS.head,
     )
     return 0
 

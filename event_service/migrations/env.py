@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from event_service.migrate import VERSION_TABLE
+from event_service.migrate import MIGRATIONS
 from event_service.sql_schema import metadata
 from event_service.subscriptions import sql_schema as _subscription_tables  # noqa: F401 - adds its tables to the metadata
 from event_service.webhooks import sql_schema as _webhook_tables  # noqa: F401 - adds its tables to the metadata
@@ -11,7 +11,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     compare_type=True,
-    version_table=VERSION_TABLE,
+    version_table=MIGRATIONS.version_table,
     # SQLite changes tables by copying them.
     render_as_batch=True,
 )

@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy import event as event_module
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import SystemClock, from_microseconds, to_microseconds
 from common.sql import begin_write, open_engine
-from event_service import migrations
-from event_service.migrate import migrate
+from event_service.migrate import MIGRATIONS, migrate
 from event_service.ports import CallName, EventStatus
 from event_service.retention import DAY_US, SWEPT_AT_ONCE, Retention
 from event_service.sql_calls import SqlCallReader
@@ -319,8 +316,7 @@ async def test_what_the_version_before_writes_beside_this_one_stays_whole(engine
 
 
 async def downgrade(engine: AsyncEngine, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config = MIGRATIONS.config()
 
     def down(connection: Connection) -> None:
         config.attributes["connection"] = connection

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from common.errors import FailedPreconditionError, UnavailableError
 from common.sql import open_engine
 from event_service.durability import check_durability
-from event_service.migrate import VERSION_TABLE, check_schema, migrate
+from event_service.migrate import MIGRATIONS, check_schema, migrate
 from event_service.sql_log import create_partitions
 from event_service.sql_schema import metadata
 from tests.support.postgres import PostgresServer
@@ -24,7 +24,7 @@ def is_no_day(_thing: object, name: str | None, kind: str, *_rest: object) -> bo
 
 
 def differences(connection: Connection) -> list[object]:
-    options = {"compare_type": True, "version_table": VERSION_TABLE, "include_object": is_no_day}
+    options = {"compare_type": True, "version_table": MIGRATIONS.version_table, "include_object": is_no_day}
     context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, metadata))
 
@@ -128,7 +128,7 @@ async def test_a_migration_that_fails_leaves_those_before_it_applied(database_ur
         with pytest.raises((UnavailableError, DBAPIError)):
             await migrate(engine)
         async with engine.begin() as connection:
-            versions = await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+            versions = await connection.execute(text(f"SELECT version_num FROM {MIGRATIONS.version_table}"))
             assert versions.scalars().all() == ["0006"]
             await connection.execute(text("DROP TABLE audit_entries"))
         await migrate(engine)

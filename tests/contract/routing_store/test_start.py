@@ -9,15 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import SystemClock
 from common.errors import FailedPreconditionError
-from routing_service import migrate as routing_migrate
-from routing_service.migrate import VERSION_TABLE, check_schema, migrate, migrate_database
+from common.migrations import Migrations
+from routing_service.migrate import MIGRATIONS, check_schema, migrate, migrate_database
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.database import Database
 from routing_service.wiring import opened_stores
 from tests.contract.routing_store.conftest import PATIENT
 from tests.support.postgres import PostgresServer
 
-VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
+VERSION = sa.table(MIGRATIONS.version_table, sa.column("version_num"))
 
 
 async def set_version(database: Database, version: str) -> None:
@@ -92,7 +92,7 @@ async def test_a_migration_is_waited_for_longer_than_a_table_that_is_in_use(
     await check_schema(database.writers)
 
     table = sa.text("LOCK TABLE bindings IN ACCESS EXCLUSIVE MODE")
-    monkeypatch.setattr("routing_service.migrate._upgrade", lambda connection, _: connection.execute(table))
+    monkeypatch.setattr(Migrations, "_upgrade", lambda _self, connection, _: connection.execute(table))
     async with database.writers.begin() as connection:
         await connection.execute(table)
         with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
@@ -125,12 +125,12 @@ async def test_each_migration_of_a_database_in_use_has_a_transaction_of_its_own(
     await migrate(database.writers, "0003")
     transactions: list[int] = []
 
-    def noted(connection: sa.Connection, revision: str) -> None:
+    def noted(migrations: Migrations, connection: sa.Connection, revision: str) -> None:
         transactions.append(connection.execute(sa.text("SELECT txid_current()")).scalar_one())
-        upgrade(connection, revision)
+        upgrade(migrations, connection, revision)
 
-    upgrade = routing_migrate._upgrade
-    monkeypatch.setattr(routing_migrate, "_upgrade", noted)
+    upgrade = Migrations._upgrade
+    monkeypatch.setattr(Migrations, "_upgrade", noted)
     await migrate(database.writers, "0006")
     assert len(set(transactions)) == 3
     await database.close()
