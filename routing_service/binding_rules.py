@@ -104,13 +104,10 @@ def display_numbers(terms: BindingTerms) -> dict[str, str]:
     return {number: field for field, number in reversed(shown.items()) if number not in ("", terms.access_number)}
 
 
-def foreign_display_number(field: str) -> InvalidArgumentError:
-    """What is raised for a field that shows a foreign number."""
-    return InvalidArgumentError(
-        field,
-        "not one of the tenant's access numbers, and the tenant does not allow foreign display numbers",
-        reason="FOREIGN_DISPLAY_NUMBER",
-    )
+def newly_shown(terms: BindingTerms, current: BindingTerms | None) -> dict[str, str]:
+    """Of `display_numbers` those that `current`, the terms before, did not show already: they stay as they are."""
+    kept = {} if current is None else display_numbers(current)
+    return {number: field for number, field in display_numbers(terms).items() if number not in kept}
 
 
 def _is_set(terms: BindingTerms, name: str) -> bool:

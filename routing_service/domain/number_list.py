@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 # The access number of entries that are about all of a tenant's.
 EVERY_ACCESS_NUMBER = ""
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class NumberListAction(Enum):
@@ -67,6 +68,19 @@ class ListVerdict:
 
 
 NOT_LISTED = ListVerdict(False, None, "no allow or block list is about the caller")
+
+
+def entries_of_interest(entries: Sequence[NumberListEntry], calling_number: str) -> Sequence[NumberListEntry]:
+    """Those of one list that match the caller, and the ALLOW entry that lasts longest, as `Candidates` holds them."""
+    allows = [each for each in entries if each.terms.action is NumberListAction.ALLOW]
+    lasting = max(allows, key=_ends, default=None)
+    return [each for each in entries if each is lasting or each.terms.matches(calling_number)]
+
+
+def _ends(entry: NumberListEntry) -> tuple[bool, datetime, str]:
+    # The id decides between those that end together, so that it is the same one in every batch.
+    expires_at = entry.terms.expires_at
+    return expires_at is None, _ANY_TIME if expires_at is None else expires_at, entry.entry_id
 
 
 def list_verdict(entries: Sequence[NumberListEntry], calling_number: str, now: datetime) -> ListVerdict:

@@ -1,8 +1,11 @@
 """Access numbers in pools, and what is wanted of one."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+
+NATIONWIDE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ class AllocationWish:
     cool_down: timedelta
     others_cool_down: timedelta = timedelta()
 
+    def cities(self) -> list[str | None]:
+        """The cities to look in, one after the other; None: any."""
+        if not self.city_code:
+            return [None]
+        return [self.city_code, *((NATIONWIDE, None) if self.nationwide_fallback else ())]
+
 
 @dataclass(frozen=True, slots=True)
 class Parties:
@@ -72,6 +81,74 @@ class NumberUse:
     numbers: tuple[str, ...]
     started_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastUse:
+    """One use of an access number by one or both of a pair's numbers.
+
+    `own`: by this very pair. `live`: its binding is there and has not expired.
+    """
+
+    access_number: str
+    own: bool
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Access numbers that some numbers use (`live`), or used until lately (`resting`), and those of these that only
+    this very pair used: `own` may be given to it again."""
+
+    live: frozenset[str]
+    resting: frozenset[str]
+    own: frozenset[str]
+
+
+UNUSED = Uses(frozenset(), frozenset(), frozenset())
+
+
+def uses_among(past: Iterable[PastUse]) -> Uses:
+    """How access numbers are used by a pair's numbers, of all uses that have not rested for long enough."""
+    live, resting, others = set[str](), set[str](), set[str]()
+    for use in past:
+        (live if use.live else resting).add(use.access_number)
+        if not use.own:
+            others.add(use.access_number)
+    return Uses(frozenset(live), frozenset(resting - live), frozenset(resting - live - others))
+
+
+@dataclass(frozen=True, slots=True)
+class PooledNumber:
+    """A number of the pool that a wish is about, what of the wish it fits, and whether it has rested from others."""
+
+    number: str
+    in_city: bool
+    capable: bool
+    rested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShortage:
+    """Why none of a pool's numbers is free: each of them counted once."""
+
+    total: int
+    other_city: int
+    not_capable: int
+    in_use: int
+    resting: int
+    kept: int
+
+
+def shortage_of(pool: Sequence[PooledNumber], uses: Uses) -> PoolShortage:
+    """Why a pool has no free number for those whose `uses` these are."""
+    suitable = {each.number for each in pool if each.in_city and each.capable}
+    other_city = sum(not each.in_city for each in pool)
+    not_capable = len(pool) - other_city - len(suitable)
+    at_rest = uses.resting | {each.number for each in pool if not each.rested}
+    in_use, resting = len(suitable & uses.live), len(suitable & at_rest - uses.live)
+    kept = len(suitable) - in_use - resting
+    return PoolShortage(len(pool), other_city, not_capable, in_use, resting, kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """Who makes a write, and what they call it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from common.errors import InvalidArgumentError
 
 MAX_REQUEST_ID_LENGTH = 128
+# For how long a request that is sent again under its name is not carried out again.
+REQUEST_RETENTION = timedelta(hours=24)
 ANONYMOUS = "anonymous"
 
 

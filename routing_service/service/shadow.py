@@ -11,13 +11,14 @@ from common.clock import Clock
 from common.errors import AlreadyExistsError, InvalidArgumentError
 from common.numbers import normalize_number
 from routing_service.answer import RouteAnswer, answer_of
-from routing_service.binding_rules import checked_terms, display_numbers, foreign_display_number
+from routing_service.binding_rules import checked_terms, display_numbers
 from routing_service.domain.binding import EVERY_CALLER, Binding, BindingTerms
 from routing_service.domain.decision import UNREADABLE, Candidates, RouteContext, RouteKey, RouteQuery
 from routing_service.domain.tenant import Tenant
 from routing_service.not_found import no_such_binding, no_such_tenant
 from routing_service.pool_ports import NumberPoolStore
 from routing_service.ports import BindingFilter, BindingHistory, BindingStore, CandidateSource, TenantStore
+from routing_service.refusals import foreign_display_number
 from routing_service.resolver import resolve
 from routing_service.tenant_rules import check_tenant_id
 

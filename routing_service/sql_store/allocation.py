@@ -13,16 +13,24 @@ from common.clock import Clock
 from common.errors import AbortedError, AlreadyExistsError, AxbridgeError, ResourceExhaustedError
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
-from routing_service.domain.number_pool import AllocationWish, Parties, PreviousNumberPolicy
+from routing_service.domain.number_pool import (
+    UNUSED,
+    AllocationWish,
+    Parties,
+    PooledNumber,
+    PreviousNumberPolicy,
+    Uses,
+    shortage_of,
+)
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.pool_ports import MakeOnNumber, NameParties
+from routing_service.refusals import pool_exhausted
 from routing_service.sql_schema import pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.binding_store import store_new_binding
 from routing_service.sql_store.journal import BindingWrite, write_binding_changes
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.number_use import (
-    Uses,
     has_capabilities,
     not_kept,
     previous_number,
@@ -34,7 +42,6 @@ from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, Writer
 
 _MOST_ATTEMPTS = 16
-NATIONWIDE = ""
 # Which of several indexes finds the uses of a number quickly depends on how many bindings there are, and a plan made
 # while there were few would stay in use while an import adds many.
 _PLAN_ANEW = sa.select(sa.func.set_config("plan_cache_mode", "force_custom_plan", True))
@@ -68,12 +75,6 @@ class _Choice:
             pool_numbers.c.pool == self.wish.pool,
             has_capabilities(self.wish.capabilities),
         )
-
-    def cities(self) -> list[str | None]:
-        """The cities to look in, one after the other; None: any."""
-        if not self.wish.city_code:
-            return [None]
-        return [self.wish.city_code, *((NATIONWIDE, None) if self.wish.nationwide_fallback else ())]
 
     def free(self, *, own: bool) -> Any:
         """Whether a number is free, as a condition on `pool_numbers`; with `own`, also where only this pair rests."""
@@ -139,7 +140,7 @@ class Allocator:
         tenant = await locked_tenant(connection, tenant_id, for_change=False)
         parties = name(tenant)
         now = self._clock.now()
-        uses = await uses_of(connection, tenant_id, parties.pair, now, wish.cool_down) if parties.pair else _UNUSED
+        uses = await uses_of(connection, tenant_id, parties.pair, now, wish.cool_down) if parties.pair else UNUSED
         choice = _Choice(tenant_id, wish, parties, uses, lost, now, connection.dialect.name == "sqlite")
         picked = await self._pick(connection, choice)
         if picked is None and lost:
@@ -167,7 +168,7 @@ class Allocator:
             again = sa.select(pool_numbers.c.access_number).where(
                 choice.of_pool(), choice.free(own=True), pool_numbers.c.access_number == previous
             )
-            cities = choice.cities()
+            cities = choice.wish.cities()
             if None not in cities:
                 again = again.where(pool_numbers.c.city_code.in_([each for each in cities if each is not None]))
             if (await connection.execute(again)).first() is not None:
@@ -175,7 +176,7 @@ class Allocator:
         free = sa.and_(choice.of_pool(), choice.free(own=False))
         if previous is not None and policy is PreviousNumberPolicy.AVOID:
             free = sa.and_(free, pool_numbers.c.access_number != previous)
-        for city in choice.cities():
+        for city in choice.wish.cities():
             in_city = sa.true() if city is None else pool_numbers.c.city_code == city
             picked = await self._any_of(connection, sa.and_(choice.of_pool(), in_city), sa.and_(free, in_city))
             if picked is not None:
@@ -197,7 +198,7 @@ class Allocator:
         return None
 
     async def _check_still_free(self, connection: AsyncConnection, choice: _Choice, picked: str) -> None:
-        uses = _UNUSED
+        uses = UNUSED
         if pair := choice.parties.pair:
             uses = await uses_of(connection, choice.tenant_id, pair, choice.now, choice.wish.cool_down)
         own = choice.wish.previous_number_policy is PreviousNumberPolicy.STICKY
@@ -213,7 +214,7 @@ async def _exhausted(connection: AsyncConnection, choice: _Choice) -> ResourceEx
     """Why no number is free, in counts."""
     wish = choice.wish
     in_pool = (pool_numbers.c.tenant_id == choice.tenant_id) & (pool_numbers.c.pool == wish.pool)
-    cities = choice.cities()
+    cities = wish.cities()
     in_city = sa.true() if None in cities else pool_numbers.c.city_code.in_([each for each in cities if each])
     rows = (
         await connection.execute(
@@ -225,23 +226,5 @@ async def _exhausted(connection: AsyncConnection, choice: _Choice) -> ResourceEx
             ).where(in_pool)
         )
     ).all()
-    suitable = {row.access_number for row in rows if row.in_city and row.capable}
-    resting = choice.uses.resting | {row.access_number for row in rows if not row.rested}
-    counts = {
-        "total": len(rows),
-        "other_city": sum(not row.in_city for row in rows),
-        "not_capable": sum(bool(row.in_city) and not row.capable for row in rows),
-        "in_use": len(suitable & choice.uses.live),
-        "resting": len(suitable & resting - choice.uses.live),
-    }
-    counts["kept"] = counts["total"] - sum(counts[name] for name in counts if name != "total")
-    return ResourceExhaustedError(
-        f"none of the {counts['total']} access numbers in the pool is free: {counts['in_use']} in use by these "
-        f"numbers, {counts['resting']} at rest, {counts['kept']} kept or to be avoided, "
-        f"{counts['other_city']} of other cities, {counts['not_capable']} without the capabilities",
-        reason="POOL_EXHAUSTED",
-        metadata={name: str(count) for name, count in counts.items()},
-    )
-
-
-_UNUSED = Uses(frozenset(), frozenset(), frozenset())
+    pooled = [PooledNumber(row.access_number, bool(row.in_city), bool(row.capable), bool(row.rested)) for row in rows]
+    return pool_exhausted(shortage_of(pooled, choice.uses))

@@ -11,7 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
 from routing_service.domain.decision import RouteKey
-from routing_service.domain.number_list import EVERY_ACCESS_NUMBER, NumberListAction, NumberListEntry
+from routing_service.domain.number_list import (
+    EVERY_ACCESS_NUMBER,
+    NumberListAction,
+    NumberListEntry,
+    entries_of_interest,
+)
 from routing_service.sql_schema import number_list_entries
 from routing_service.sql_store.json_lists import element, list_elements
 from routing_service.sql_store.list_history import past_statements
@@ -120,20 +125,7 @@ def _by_key(
         key: tuple(
             entry
             for x in (key.access_number, EVERY_ACCESS_NUMBER)
-            for entry in _of_interest(by_place.get((key.tenant_id, x), ()), key.calling_number)
+            for entry in entries_of_interest(by_place.get((key.tenant_id, x), ()), key.calling_number)
         )
         for key in keys
     }
-
-
-def _of_interest(entries: Sequence[NumberListEntry], calling_number: str) -> Iterable[NumberListEntry]:
-    """Those that match the caller, and the ALLOW entry that lasts longest; the others were read for other callers."""
-    allows = [each for each in entries if each.terms.action is NumberListAction.ALLOW]
-    lasting = max(allows, key=_ends, default=None)
-    return (each for each in entries if each is lasting or each.terms.matches(calling_number))
-
-
-def _ends(entry: NumberListEntry) -> tuple[bool, int, str]:
-    # As the statement orders them, so that it is the same one in every batch.
-    expires_at = entry.terms.expires_at
-    return expires_at is None, 0 if expires_at is None else to_microseconds(expires_at), entry.entry_id

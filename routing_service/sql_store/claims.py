@@ -14,8 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
-from common.errors import AlreadyExistsError, FailedPreconditionError
-from routing_service.domain.binding import EVERY_CALLER, Binding
+from common.errors import FailedPreconditionError
+from routing_service.claiming import Holder, claiming
+from routing_service.domain.binding import Binding
+from routing_service.refusals import access_number_taken
 from routing_service.sql_schema import access_numbers, binding_claims, bindings, pool_numbers
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.sealing import stored_number
@@ -90,11 +92,7 @@ async def take_number(connection: AsyncConnection, tenant_id: str, number: str, 
     pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number == number)
     for in_use in (live, pooled):
         if (await connection.execute(in_use.limit(1))).first() is not None:
-            raise FailedPreconditionError(
-                f"{field}: the access number is in use by another enterprise",
-                reason="ACCESS_NUMBER_TAKEN",
-                metadata={"field": field},
-            )
+            raise access_number_taken(field)
     await connection.execute(
         sa.update(access_numbers).where(access_numbers.c.access_number == number).values(tenant_id=tenant_id)
     )
@@ -104,8 +102,7 @@ async def take_number(connection: AsyncConnection, tenant_id: str, number: str, 
 async def claim(connection: AsyncConnection, binding: Binding, now: datetime) -> None:
     """Put down the claims of a stored binding, in place of those it had, on its locked access number.
 
-    Raises AlreadyExistsError naming the binding in the way. Claims of bindings that have expired give way; a binding
-    that has expired itself takes only what is free.
+    Which it gets, and what is raised, says `claiming`.
     """
     terms = binding.terms
     await release(connection, binding.binding_id)
@@ -121,31 +118,25 @@ async def claim(connection: AsyncConnection, binding: Binding, now: datetime) ->
         )
         .order_by(binding_claims.c.number)
     )
-    holders = held.all()
-    if terms.has_expired(now):
-        taken = {holder.number for holder in holders}
-    else:
-        for holder in holders:
-            if holder.live:
-                raise in_the_way(binding, claimed[holder.number], holder.binding_id)
-        taken = set()
-        if holders:
-            await connection.execute(
-                sa.delete(binding_claims).where(
-                    binding_claims.c.tenant_id == binding.tenant_id,
-                    binding_claims.c.access_number == terms.access_number,
-                    binding_claims.c.number.in_([holder.number for holder in holders]),
-                )
+    holders = {claimed[row.number]: Holder(row.binding_id, bool(row.live)) for row in held.all()}
+    got = claiming(binding, holders, now)
+    if got.gives_way:
+        await connection.execute(
+            sa.delete(binding_claims).where(
+                binding_claims.c.tenant_id == binding.tenant_id,
+                binding_claims.c.access_number == terms.access_number,
+                binding_claims.c.number.in_([each for each, number in claimed.items() if number in got.gives_way]),
             )
+        )
     rows = [
         {
             "tenant_id": binding.tenant_id,
             "access_number": terms.access_number,
-            "number": number,
+            "number": each,
             "binding_id": binding.binding_id,
         }
-        for number in claimed
-        if number not in taken
+        for each, number in claimed.items()
+        if number in got.taken
     ]
     if rows:
         await connection.execute(sa.insert(binding_claims), rows)
@@ -172,15 +163,3 @@ async def give_back_access_numbers(connection: AsyncConnection, tenant_id: str, 
 def is_live(now: datetime) -> Any:
     """A condition on `bindings`: not expired."""
     return sa.or_(bindings.c.expires_at_us.is_(None), bindings.c.expires_at_us > to_microseconds(now))
-
-
-def in_the_way(binding: Binding, number: str, binding_id: str) -> AlreadyExistsError:
-    """That another live binding claims the same caller as `binding`."""
-    if number == EVERY_CALLER:
-        message = "the access number serves every caller already"
-    else:
-        side = "a_number" if number == binding.terms.a_number else "b_number"
-        message = f"binding.{side}: the number is paired on this access number already"
-    return AlreadyExistsError(
-        f"{message}, by binding {binding_id}", reason="BINDING_IN_THE_WAY", metadata={"binding_id": binding_id}
-    )

@@ -9,8 +9,9 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from routing_service.binding_rules import display_numbers, foreign_display_number
+from routing_service.binding_rules import newly_shown
 from routing_service.domain.binding import Binding, BindingTerms
+from routing_service.refusals import foreign_display_number
 from routing_service.sql_schema import access_numbers, pool_numbers
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.tenant_store import locked_tenant
@@ -23,10 +24,7 @@ async def check_display_numbers(
 
     Those that `current`, the terms before, showed already stay as they are.
     """
-    shown = display_numbers(binding.terms)
-    if current is not None:
-        kept = display_numbers(current)
-        shown = {number: field for number, field in shown.items() if number not in kept}
+    shown = newly_shown(binding.terms, current)
     if (
         not shown
         or (

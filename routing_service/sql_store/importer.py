@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock
 from common.errors import FailedPreconditionError
-from routing_service.binding_rules import display_numbers, foreign_display_number
+from routing_service.binding_rules import display_numbers
+from routing_service.claiming import Holder, Place, Sifting, none_stored, places_of
 from routing_service.domain.importing import Drafts, ImportDraft, ImportOutcome
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import ImportChunk, MakeDrafts
+from routing_service.refusals import foreign_display_number
 from routing_service.sql_schema import binding_claims, bindings
 from routing_service.sql_store import claims
 from routing_service.sql_store.bulk import insert_rows
@@ -36,10 +38,8 @@ _ROWS_AT_ONCE = 1000
 # Of a thousand rows, and of a whole atomic import: on a busy machine they take longer than a write usually may.
 CHUNK_TIMEOUT_SECONDS = 20.0
 ATOMIC_TIMEOUT_SECONDS = 60.0
-_NOT_STORED = "another row was refused, and all rows or none are stored"
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
-_Place = tuple[str, str]
 
 
 class _NothingStoredError(FailedPreconditionError):
@@ -91,12 +91,10 @@ class SqlBindingImporter:
         previous_owners, foreign = await claims.take_numbers(connection, tenant_id, fields, chunk.at)
         if not tenant.settings.foreign_display_numbers_allowed:
             drafts = await _without_foreign_display_numbers(connection, tenant_id, drafts)
-        sifting = _Sifting(await self._holders(connection, tenant_id, wanted, chunk.at), foreign, chunk)
+        sifting = Sifting(await self._holders(connection, tenant_id, wanted, chunk.at), foreign, chunk)
         outcomes = await _for_each(sifting.outcome, drafts)
         if chunk.atomic and any(each.is_refused for each in outcomes):
-            raise _NothingStoredError(
-                [each if each.is_refused else ImportOutcome(each.row, error=_NOT_STORED) for each in outcomes]
-            )
+            raise _NothingStoredError(none_stored(outcomes))
         if chunk.dry_run:
             raise _NothingStoredError(outcomes)
         await _give_way(connection, tenant_id, sifting.gives_way)
@@ -104,7 +102,7 @@ class SqlBindingImporter:
         columns = await _for_each(binding_values, kept)
         for of_bindings in _sliced(columns):
             await insert_rows(connection, bindings, [sealed_binding(each) for each in of_bindings])
-        for claimed in _sliced(sifting.claims(tenant_id)):
+        for claimed in _sliced(_claim_rows(tenant_id, sifting.claimed)):
             await insert_rows(connection, binding_claims, claimed)
         used = {each.terms.access_number for each in kept}
         unused = [each for each in numbers if each not in used]
@@ -122,8 +120,8 @@ class SqlBindingImporter:
 
     async def _holders(
         self, connection: AsyncConnection, tenant_id: str, drafts: Sequence[ImportDraft], now: datetime
-    ) -> dict[_Place, tuple[str, bool]]:
-        """Which binding has the claims that the drafts want, and whether it is live."""
+    ) -> dict[Place, Holder]:
+        """Who has the claims that the drafts want."""
         listed = list_elements("places", self._is_sqlite)
         access_number, number = (element(listed.c.value, place, self._is_sqlite) for place in range(2))
         held = sa.and_(
@@ -142,82 +140,19 @@ class SqlBindingImporter:
                 bindings, bindings.c.binding_id == binding_claims.c.binding_id
             )
         )
-        holders: dict[_Place, tuple[str, bool]] = {}
-        places: dict[_Place, _Place] = {}
+        holders: dict[Place, Holder] = {}
+        places: dict[Place, Place] = {}
         for some in _sliced(drafts):
-            for access_number, number in itertools.chain.from_iterable(map(_places, some)):
+            for access_number, number in itertools.chain.from_iterable(map(places_of, some)):
                 places[access_number, stored_number(tenant_id, number)] = (access_number, number)
             await asyncio.sleep(0)
         for listed_places in _sliced(sorted(places)):
             rows = (await connection.execute(statement, {"places": json_list(listed_places)})).all()
             held_places = (row for row in rows if row.binding_id is not None)
             holders.update(
-                {places[row.access_number, row.number]: (row.binding_id, bool(row.live)) for row in held_places}
+                {places[row.access_number, row.number]: Holder(row.binding_id, bool(row.live)) for row in held_places}
             )
         return holders
-
-
-class _Sifting:
-    """Finds out, row by row, which drafts can be stored together."""
-
-    def __init__(
-        self,
-        holders: dict[_Place, tuple[str, bool]],
-        foreign: dict[str, FailedPreconditionError],
-        chunk: ImportChunk,
-    ) -> None:
-        self._holders = holders
-        self._foreign = foreign
-        self._chunk = chunk
-        # By place: the draft's binding, and whether it is live.
-        self._claimed: dict[_Place, tuple[str, bool]] = {}
-        self.kept: list[ImportDraft] = []
-        # Claims of expired bindings that a live draft wants.
-        self.gives_way: set[_Place] = set()
-
-    def outcome(self, draft: ImportDraft | ImportOutcome) -> ImportOutcome:
-        if isinstance(draft, ImportOutcome):
-            return draft
-        binding = draft.binding
-        if binding.terms.access_number in self._foreign:
-            return ImportOutcome.refused(draft.row, self._foreign[binding.terms.access_number])
-        is_live = not binding.terms.has_expired(self._chunk.at)
-        places = _places(draft)
-        if is_live:
-            for place in places:
-                in_the_way = self._live_holder(place)
-                if in_the_way:
-                    return ImportOutcome.refused(draft.row, claims.in_the_way(binding, place[1], in_the_way))
-        for place in places:
-            if is_live:
-                if place in self._holders:
-                    self.gives_way.add(place)
-                self._claimed[place] = (binding.binding_id, True)
-                if self._chunk.dry_run:
-                    self._chunk.taken[place] = binding.binding_id
-            elif place not in self._holders:
-                self._claimed.setdefault(place, (binding.binding_id, False))
-        self.kept.append(draft)
-        return ImportOutcome(draft.row, binding.binding_id)
-
-    def claims(self, tenant_id: str) -> list[dict[str, str]]:
-        """The rows of `binding_claims` for what is kept."""
-        return [
-            {
-                "tenant_id": tenant_id,
-                "access_number": access_number,
-                "number": stored_number(tenant_id, number),
-                "binding_id": binding_id,
-            }
-            for (access_number, number), (binding_id, _) in self._claimed.items()
-        ]
-
-    def _live_holder(self, place: _Place) -> str:
-        """The live binding that has a claim; empty: none."""
-        for holder in (self._holders.get(place), self._claimed.get(place)):
-            if holder is not None and holder[1]:
-                return holder[0]
-        return self._chunk.taken.get(place, "")
 
 
 async def _without_foreign_display_numbers(connection: AsyncConnection, tenant_id: str, drafts: Drafts) -> Drafts:
@@ -234,7 +169,7 @@ async def _without_foreign_display_numbers(connection: AsyncConnection, tenant_i
     return checked
 
 
-async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collection[_Place]) -> None:
+async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collection[Place]) -> None:
     statement = sa.delete(binding_claims).where(
         binding_claims.c.tenant_id == tenant_id,
         binding_claims.c.access_number == sa.bindparam("of_access_number"),
@@ -246,9 +181,17 @@ async def _give_way(connection: AsyncConnection, tenant_id: str, places: Collect
         )
 
 
-def _places(draft: ImportDraft) -> list[_Place]:
-    terms = draft.binding.terms
-    return [(terms.access_number, number) for number in terms.claims()]
+def _claim_rows(tenant_id: str, claimed: Mapping[Place, Holder]) -> list[dict[str, str]]:
+    """The rows of `binding_claims` for what is kept."""
+    return [
+        {
+            "tenant_id": tenant_id,
+            "access_number": access_number,
+            "number": stored_number(tenant_id, number),
+            "binding_id": holder.binding_id,
+        }
+        for (access_number, number), holder in claimed.items()
+    ]
 
 
 async def _for_each(function: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:

@@ -16,6 +16,7 @@ from common.clock import from_microseconds, to_microseconds
 from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.number_list import NumberListEntry
+from routing_service.domain.number_pool import AccessNumber
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.sql_schema import audit_entries, binding_change_heads, binding_changes
@@ -71,8 +72,8 @@ async def write_audit(
             "actor": origin.actor,
             "action": each.action,
             "object_id": each.object_id,
-            "before_json": _text(each.before),
-            "after_json": _text(each.after),
+            "before_json": document_text(each.before),
+            "after_json": document_text(each.after),
             "request_id": origin.request_id,
         }
         for each in records
@@ -113,7 +114,7 @@ async def write_binding_changes(
     """
     if not writes:
         return
-    await write_audit(connection, tenant_id, origin, at, [_audit_record(each) for each in writes])
+    await write_audit(connection, tenant_id, origin, at, [audit_record(each) for each in writes])
     insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     advance = insert(binding_change_heads).values(tenant_id=tenant_id, position=len(writes))
     advance = advance.on_conflict_do_update(
@@ -158,7 +159,19 @@ def list_entry_document(entry: NumberListEntry) -> Document:
     return document
 
 
-def _audit_record(write: BindingWrite) -> AuditRecord:
+def access_number_document(number: AccessNumber) -> Document:
+    """An access number for the audit log."""
+    return {
+        "number": number.number,
+        "tenant_id": number.tenant_id,
+        "pool": number.pool,
+        "city_code": number.city_code,
+        "capabilities": list(number.capabilities),
+    }
+
+
+def audit_record(write: BindingWrite) -> AuditRecord:
+    """What the audit log says of a binding that was written."""
     document = binding_document(write.binding) if write.columns is None else _document(write.columns)
     action = write.action or _ACTIONS[write.type]
     if write.type is ChangeType.DELETED:
@@ -188,5 +201,6 @@ def _written(microseconds: int) -> str:
     return from_microseconds(microseconds).isoformat()
 
 
-def _text(document: Document | None) -> str:
+def document_text(document: Document | None) -> str:
+    """A document as it is stored; empty for none."""
     return "" if document is None else orjson.dumps(document).decode()

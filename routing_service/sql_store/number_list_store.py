@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock, SystemClock, to_microseconds
-from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.number_list import EVERY_ACCESS_NUMBER, NumberListEntry
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.not_found import no_such_list_entry
 from routing_service.ports import BindingPosition, ListFilter
+from routing_service.refusals import MAX_ENTRIES_OF_A_TENANT, list_entry_exists, too_many_list_entries
 from routing_service.sql_schema import number_list_entries
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.journal import AuditRecord, list_entry_document, write_audit
@@ -24,8 +24,6 @@ from routing_service.sql_store.rows import list_entry_values, read_list_entry, r
 from routing_service.sql_store.sealing import sealed_entry, stored_number
 from routing_service.sql_store.tenant_store import locked_tenant
 from routing_service.sql_store.transaction import Transaction, UncachedWriter, Writer
-
-MAX_ENTRIES_OF_A_TENANT = 100_000
 
 _ENTRY_RESULT: ResultForm[NumberListEntry] = ResultForm(
     lambda entry: orjson.dumps(list_entry_values(entry)).decode(),
@@ -120,11 +118,7 @@ async def _made_way(connection: AsyncConnection, entry: NumberListEntry) -> Sequ
         return []
     found = read_list_entry(there)
     if not found.terms.has_expired(entry.created_at):
-        raise AlreadyExistsError(
-            f"there is an entry for this pattern already: {found.entry_id}",
-            reason="LIST_ENTRY_EXISTS",
-            metadata={"entry_id": found.entry_id},
-        )
+        raise list_entry_exists(found.entry_id)
     return await _taken_out(connection, entry.created_at, *same_place)
 
 
@@ -139,11 +133,7 @@ async def _check_count(connection: AsyncConnection, tenant_id: str) -> None:
     counted = sa.select(sa.func.count()).where(number_list_entries.c.tenant_id == tenant_id)
     count: int = (await connection.execute(counted)).scalar_one()
     if count >= MAX_ENTRIES_OF_A_TENANT:
-        raise FailedPreconditionError(
-            f"a tenant has at most {MAX_ENTRIES_OF_A_TENANT} list entries",
-            reason="TOO_MANY_LIST_ENTRIES",
-            metadata={"tenant_id": tenant_id},
-        )
+        raise too_many_list_entries(tenant_id)
 
 
 def _touch(transaction: Transaction, entry: NumberListEntry) -> None:

@@ -1,7 +1,6 @@
 """Which access numbers are free for whom: a number in use, or at rest after it was, is not."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,20 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import to_microseconds
 from routing_service.domain.binding import EVERY_CALLER, PAIR_KINDS
+from routing_service.domain.number_pool import PastUse, Uses, uses_among
 from routing_service.sql_schema import binding_claims, binding_history, bindings, pool_numbers
 from routing_service.sql_store.sealing import stored_number
 
 _PAIRS = [kind.value for kind in PAIR_KINDS]
-
-
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """Access numbers that some numbers use (`live`), or used until lately (`resting`), and the one of these that only
-    this very pair used: `own` may be given to it again."""
-
-    live: frozenset[str]
-    resting: frozenset[str]
-    own: frozenset[str]
 
 
 async def uses_of(
@@ -42,16 +32,14 @@ async def uses_of(
                 )
             )
     rows = (await connection.execute(sa.union(*found))).all()
-    pair = set(stored)
-    live: set[str] = set()
-    resting: set[str] = set()
-    others: set[str] = set()
-    for row in rows:
-        is_live = row.ended_at_us is None and (row.expires_at_us is None or row.expires_at_us > now_us)
-        (live if is_live else resting).add(row.access_number)
-        if row.kind not in _PAIRS or {row.a_number, row.b_number} != pair:
-            others.add(row.access_number)
-    return Uses(frozenset(live), frozenset(resting - live), frozenset(resting - live - others))
+    return uses_among(
+        PastUse(
+            row.access_number,
+            row.kind in _PAIRS and {row.a_number, row.b_number} == set(stored),
+            row.ended_at_us is None and (row.expires_at_us is None or row.expires_at_us > now_us),
+        )
+        for row in rows
+    )
 
 
 async def previous_number(connection: AsyncConnection, tenant_id: str, pair: Sequence[str]) -> str | None:

@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock, from_microseconds, to_microseconds
-from common.errors import AlreadyExistsError, FailedPreconditionError, NotFoundError
 from routing_service.domain.binding import Binding
 from routing_service.domain.number_pool import AccessNumber, AllocationWish, NumberUse
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.pool_ports import AccessNumberFilter, MakeAccessNumbers, MakeOnNumber, NameNumbers, NameParties
+from routing_service.refusals import access_number_exists, access_number_has_bindings, check_all_in_pools
 from routing_service.sql_schema import bindings, pool_number_history, pool_numbers
 from routing_service.sql_store import claims
 from routing_service.sql_store.allocation import Allocator
 from routing_service.sql_store.database import Database
-from routing_service.sql_store.journal import AuditRecord, Document, write_audit
+from routing_service.sql_store.journal import AuditRecord, access_number_document, write_audit
 from routing_service.sql_store.json_lists import element, json_list, list_elements
 from routing_service.sql_store.pool_uses import uses_in_pool
 from routing_service.sql_store.releases import others_released_us, own_last_ends
@@ -56,15 +56,11 @@ class SqlNumberPoolStore:
             pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.access_number.in_(numbers))
             taken = (await connection.execute(pooled.limit(1))).scalar_one_or_none()
             if taken is not None:
-                raise AlreadyExistsError(
-                    f"{fields[taken]}: the number is in a pool already",
-                    reason="ACCESS_NUMBER_EXISTS",
-                    metadata={"field": fields[taken]},
-                )
+                raise access_number_exists(fields[taken])
             released = await others_released_us(connection, tenant_id, numbers)
             rows = [_columns(each, at, released.get(each.number, 0)) for each in added]
             await connection.execute(sa.insert(pool_numbers), rows)
-            records = [AuditRecord("pool.add", each.number, after=_document(each)) for each in added]
+            records = [AuditRecord("pool.add", each.number, after=access_number_document(each)) for each in added]
             await write_audit(connection, tenant_id, origin, at, records)
             return added
 
@@ -93,10 +89,10 @@ class SqlNumberPoolStore:
                 pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers)
             )
             # What another tenant has, or nobody, is not locked: locking makes it the tenant's.
-            _all_in_pools(numbers, [row.access_number for row in (await connection.execute(rows)).all()])
+            check_all_in_pools(numbers, [row.access_number for row in (await connection.execute(rows)).all()])
             await claims.lock_access_numbers(connection, tenant_id, numbers)
             found = (await connection.execute(rows)).all()
-            _all_in_pools(numbers, [row.access_number for row in found])
+            check_all_in_pools(numbers, [row.access_number for row in found])
             bound = (
                 sa.select(bindings.c.access_number, sa.func.count().label("live"))
                 .where(bindings.c.tenant_id == tenant_id, bindings.c.access_number.in_(numbers), claims.is_live(at))
@@ -105,11 +101,7 @@ class SqlNumberPoolStore:
             )
             in_use = (await connection.execute(bound.limit(1))).first()
             if in_use is not None:
-                raise FailedPreconditionError(
-                    f"access number {in_use.access_number} has live bindings ({in_use.live}): delete them first",
-                    reason="ACCESS_NUMBER_HAS_BINDINGS",
-                    metadata={"access_number": in_use.access_number},
-                )
+                raise access_number_has_bindings(in_use.access_number, in_use.live)
             of_tenant = (pool_numbers.c.tenant_id == tenant_id, pool_numbers.c.access_number.in_(numbers))
             await connection.execute(
                 sa.insert(pool_number_history),
@@ -126,7 +118,10 @@ class SqlNumberPoolStore:
             await connection.execute(sa.delete(pool_numbers).where(*of_tenant))
             await claims.give_back_access_numbers(connection, tenant_id, numbers)
             transaction.touch_access_numbers(tenant_id, numbers)
-            records = [AuditRecord("pool.remove", row.access_number, before=_document(_read(row))) for row in found]
+            records = [
+                AuditRecord("pool.remove", row.access_number, before=access_number_document(_read(row)))
+                for row in found
+            ]
             await write_audit(connection, tenant_id, origin, at, records)
 
         await self._writer.write(
@@ -177,16 +172,6 @@ def page_statement(which: AccessNumberFilter, after: str, limit: int, now: datet
     return statement.order_by(pool_numbers.c.access_number).limit(limit)
 
 
-def _all_in_pools(numbers: Sequence[str], found: Sequence[str]) -> None:
-    missing = sorted(set(numbers) - set(found))
-    if missing:
-        raise NotFoundError(
-            f"access number {missing[0]} is in no pool of the tenant",
-            reason="ACCESS_NUMBER_NOT_FOUND",
-            metadata={"access_number": missing[0]},
-        )
-
-
 def _columns(number: AccessNumber, at: datetime, others_released_us: int) -> dict[str, Any]:
     return {
         "access_number": number.number,
@@ -213,21 +198,11 @@ def _read(row: Any) -> AccessNumber:
     )
 
 
-def _document(number: AccessNumber) -> Document:
-    return {
-        "number": number.number,
-        "tenant_id": number.tenant_id,
-        "pool": number.pool,
-        "city_code": number.city_code,
-        "capabilities": list(number.capabilities),
-    }
-
-
 def _from_document(document: dict[str, Any]) -> AccessNumber:
     return AccessNumber(**{**document, "capabilities": tuple(document["capabilities"])})
 
 
 _NUMBERS_RESULT: ResultForm[Sequence[AccessNumber]] = ResultForm(
-    lambda numbers: orjson.dumps([_document(each) for each in numbers]).decode(),
+    lambda numbers: orjson.dumps([access_number_document(each) for each in numbers]).decode(),
     lambda document: [_from_document(each) for each in orjson.loads(document)],
 )

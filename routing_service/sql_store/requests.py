@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -12,16 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.at_rest.cipher import current_cipher
 from common.clock import to_microseconds
-from common.errors import InvalidArgumentError
 from routing_service.domain.binding import Binding
-from routing_service.domain.write_origin import WriteOrigin
+from routing_service.domain.write_origin import REQUEST_RETENTION, WriteOrigin
+from routing_service.refusals import request_id_reused
 from routing_service.sql_schema import requests
 from routing_service.sql_store.database import Database
 from routing_service.sql_store.rows import binding_values, read_binding_values
 from routing_service.sql_store.sealing import request_digest, request_place
 from routing_service.sql_store.transaction import Transaction
 
-RETENTION = timedelta(hours=24)
 _MOST_FORGOTTEN_AT_ONCE = 1000
 
 Result = TypeVar("Result")
@@ -66,11 +65,7 @@ async def once(
     if not await _take_name(connection, tenant_id, replace(origin, content_hash=content_hash), now, part):
         done = (await connection.execute(sa.select(requests).where(_is(tenant_id, origin, part)))).one()
         if done.content_hash != content_hash:
-            raise InvalidArgumentError(
-                "request_id",
-                "a request of this id asked for something else within the last 24 hours",
-                reason="REQUEST_ID_REUSED",
-            )
+            raise request_id_reused()
         for scope_tenant_id, access_number in orjson.loads(done.scopes):
             if access_number:
                 transaction.touch_access_numbers(scope_tenant_id, [access_number])
@@ -92,7 +87,7 @@ async def forget_old_requests(database: Database, now: datetime) -> int:
     """Delete some of the requests that are no longer to be repeated; returns how many. Raises UnavailableError."""
     old = (
         sa.select(requests.c.tenant_id, requests.c.request_id, requests.c.part)
-        .where(requests.c.created_at_us <= to_microseconds(now - RETENTION))
+        .where(requests.c.created_at_us <= to_microseconds(now - REQUEST_RETENTION))
         .order_by(requests.c.created_at_us)
         .limit(_MOST_FORGOTTEN_AT_ONCE)
     )
@@ -100,7 +95,7 @@ async def forget_old_requests(database: Database, now: datetime) -> int:
         requests.c.tenant_id == sa.bindparam("of_tenant"),
         requests.c.request_id == sa.bindparam("of_request"),
         requests.c.part == sa.bindparam("of_part"),
-        requests.c.created_at_us <= to_microseconds(now - RETENTION),
+        requests.c.created_at_us <= to_microseconds(now - REQUEST_RETENTION),
     )
 
     async def work(connection: AsyncConnection) -> int:
@@ -128,7 +123,7 @@ async def _take_name(
     taken = statement.on_conflict_do_update(
         index_elements=[requests.c.tenant_id, requests.c.request_id, requests.c.part],
         set_=fresh,
-        where=requests.c.created_at_us <= to_microseconds(now - RETENTION),
+        where=requests.c.created_at_us <= to_microseconds(now - REQUEST_RETENTION),
     ).returning(requests.c.part)
     return (await connection.execute(taken)).first() is not None
 

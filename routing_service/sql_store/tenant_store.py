@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import Clock, SystemClock, to_microseconds
-from common.errors import AlreadyExistsError, FailedPreconditionError
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.not_found import no_such_tenant
 from routing_service.ports import ChangeTenant
 from routing_service.profile_rules import ProfileInUse
+from routing_service.refusals import tenant_exists, tenant_has_access_numbers, tenant_has_bindings
 from routing_service.sql_schema import bindings, number_list_entries, pool_numbers, requests, tenant_history, tenants
 from routing_service.sql_store.claims import is_live
 from routing_service.sql_store.database import Database
@@ -74,11 +74,7 @@ class SqlTenantStore:
             connection = transaction.connection
             taken = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant.tenant_id)
             if (await connection.execute(taken)).first() is not None:
-                raise AlreadyExistsError(
-                    f"there is a tenant {tenant.tenant_id} already",
-                    reason="TENANT_EXISTS",
-                    metadata={"tenant_id": tenant.tenant_id},
-                )
+                raise tenant_exists(tenant.tenant_id)
             await connection.execute(sa.insert(tenants).values(sealed_tenant(tenant_values(tenant))))
             record = AuditRecord("tenant.create", tenant.tenant_id, after=tenant_document(tenant))
             await write_audit(connection, tenant.tenant_id, origin, self._clock.now(), [record])
@@ -129,18 +125,10 @@ class SqlTenantStore:
             current = await locked_tenant(connection, tenant_id, for_change=True)
             bound = sa.select(bindings.c.binding_id).where(bindings.c.tenant_id == tenant_id).limit(1)
             if (await connection.execute(bound)).first() is not None:
-                raise FailedPreconditionError(
-                    f"tenant {tenant_id} still has bindings: delete them first",
-                    reason="TENANT_HAS_BINDINGS",
-                    metadata={"tenant_id": tenant_id},
-                )
+                raise tenant_has_bindings(tenant_id)
             pooled = sa.select(pool_numbers.c.access_number).where(pool_numbers.c.tenant_id == tenant_id).limit(1)
             if (await connection.execute(pooled)).first() is not None:
-                raise FailedPreconditionError(
-                    f"tenant {tenant_id} still has access numbers in pools: remove them first",
-                    reason="TENANT_HAS_ACCESS_NUMBERS",
-                    metadata={"tenant_id": tenant_id},
-                )
+                raise tenant_has_access_numbers(tenant_id)
             # A tenant of the same id that is made later has asked for nothing yet, but to be made and deleted itself.
             of_tenant = requests.c.tenant_id == tenant_id
             its_own = requests.c.content_hash.startswith(_OF_TENANTS)
