@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -53,11 +54,15 @@ class SqlCallMemoryStore:
     async def store(self, groups: Sequence[GroupCall], owners: Sequence[OwnerCall], now: datetime) -> None:
         now_us = to_microseconds(now)
         expires_at_us = to_microseconds(now + ORDER_LIFE)
-        # Always in the same order, or two replicas could wait for each other.
-        order_rows = {(each.tenant_id, each.session_key, each.binding_id): each for each in groups if each.session_key}
+        groups, owners = sorted(groups, key=attrgetter("at_us")), sorted(owners, key=attrgetter("at_us"))
+        # Of each key the last one stays: of a session the first call, of everything else the latest.
+        order_rows = {
+            (each.tenant_id, each.session_key, each.binding_id): each for each in reversed(groups) if each.session_key
+        }
         routed = {(each.tenant_id, each.order[0]): each.at_us for each in groups}
         called = {each.binding_id: each for each in owners}
 
+        # Rows are written always in the same order, or two replicas could wait for each other.
         async def work(connection: AsyncConnection) -> None:
             cipher = current_cipher()
             insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

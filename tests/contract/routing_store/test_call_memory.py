@@ -31,6 +31,19 @@ async def test_the_first_order_of_a_session_stays_for_its_time(stores: Stores) -
     assert (await recalled(stores, GROUP, ORDER_LIFE)).order == (B, A)
 
 
+async def test_calls_of_one_write_are_remembered_as_those_of_several(stores: Stores) -> None:
+    await create(stores, ax(A))
+    groups = [GroupCall(TENANT, "b1", "s1", (A, B), NOW_US), GroupCall(TENANT, "b1", "s1", (B, A), NOW_US + 1)]
+    groups += [GroupCall(TENANT, "b2", "", (A,), NOW_US + 9), GroupCall(TENANT, "b2", "", (A,), NOW_US + 5)]
+    owners = [OwnerCall(TENANT, "b1", X, A, C, NOW_US + 5), OwnerCall(TENANT, "b1", X, A, D, NOW_US + 3)]
+    await stores.memory.store(groups, owners, NOW)
+
+    found = await recalled(stores, GROUP)
+    assert found.order == (A, B)
+    assert found.last_routed_at_us == {A: NOW_US + 9, B: NOW_US + 1}
+    assert (await recalled(stores, OWNER)).last_caller == C
+
+
 async def test_activity_is_the_latest_and_each_tenants_own(stores: Stores) -> None:
     await stores.memory.store([GroupCall(TENANT, "b1", "", (A, B), NOW_US + 5)], [], NOW)
     await stores.memory.store([GroupCall(TENANT, "b2", "", (A,), NOW_US + 3)], [], NOW)
