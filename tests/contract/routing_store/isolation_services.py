@@ -1,7 +1,7 @@
 """Every use case on one store, for the isolation test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from routing_service.binding_ids import BindingIds
 from routing_service.call_memory import CallMemory
+from routing_service.change_bell import ChangeBell
 from routing_service.domain.binding import BindingTerms
 from routing_service.domain.importing import ImportOptions, ImportOutcome, ImportRow
 from routing_service.domain.write_origin import NO_ORIGIN
@@ -25,12 +26,9 @@ from routing_service.service.shadow import Proposal, ShadowDifference, ShadowQue
 from routing_service.service.tenants import TenantService
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_schema import metadata
-from routing_service.sql_store.call_memory import SqlCallMemoryStore
-from routing_service.sql_store.importer import SqlBindingImporter
-from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
-from routing_service.sql_store.number_list_store import SqlNumberListStore
-from routing_service.sql_store.pool_store import SqlNumberPoolStore
-from routing_service.wiring import Stores, opened_stores
+from routing_service.wiring import opened_stores
+from tests.contract.routing_store.conftest import Stores, memory_stores, sql_stores_of
+from tests.support.routing_memory.tables import MemoryDatabase
 from tests.unit.routing_service.builders import FakeClock
 
 Result = TypeVar("Result")
@@ -41,7 +39,7 @@ class Services:
     """The use cases on one store, and the loop that they run in."""
 
     runner: asyncio.Runner
-    stores: Stores
+    forget_everything: Callable[[], Awaitable[None]]
     clock: FakeClock
     bindings: BindingService
     lists: NumberListService
@@ -79,36 +77,57 @@ class Services:
         return []
 
     async def empty(self) -> None:
-        async with self.stores.database.writers.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
-                await connection.execute(sa.delete(table))
+        await self.forget_everything()
 
 
 @asynccontextmanager
 async def opened_services(url: str, runner: asyncio.Runner) -> AsyncIterator[Services]:
-    """The use cases on a database of their own."""
+    """The use cases on a database of their own, or with an empty URL in memory."""
     clock = FakeClock()
+    if not url:
+        in_memory = MemoryDatabase()
+
+        async def clear() -> None:
+            in_memory.clear()
+
+        yield _services(memory_stores(in_memory, clock), ChangeBell(), clear, clock, runner)
+        return
     configured = RoutingServiceSettings(
         database_url=url, migrate_at_start="yes", read_timeout_seconds=20, write_timeout_seconds=20
     )
-    async with opened_stores(configured, clock) as stores:
-        memory = CallMemory(SqlCallMemoryStore(stores.database), clock)
-        lists = SqlNumberListStore(stores.database, stores.writer, clock)
-        pools = SqlNumberPoolStore(stores.database, clock, stores.writer)
-        importer = SqlBindingImporter(stores.database, clock, stores.writer)
-        ids = BindingIds(clock)
-        yield Services(
-            runner,
-            stores,
-            clock,
-            BindingService(stores.bindings, stores.tenants, clock, ids),
-            NumberListService(lists, stores.tenants, clock, ids),
-            TenantService(stores.tenants),
-            RoutingService(stores.source, stores.history, clock, memory=memory),
-            memory,
-            NumberPoolService(pools, stores.tenants, clock, ids, timedelta(0)),
-            ImportService(importer, stores.tenants, clock, ids),
-            ChangeService(SqlChangeFeed(stores.database), stores.tenants, stores.bell),
-            AuditService(SqlAuditLog(stores.database)),
-            ShadowService(ShadowStores(stores.source, stores.history, stores.bindings, stores.tenants, pools), clock),
-        )
+    async with opened_stores(configured, clock) as opened:
+
+        async def empty() -> None:
+            async with opened.database.writers.begin() as connection:
+                for table in reversed(metadata.sorted_tables):
+                    await connection.execute(sa.delete(table))
+
+        yield _services(sql_stores_of(opened, clock), opened.bell, empty, clock, runner)
+
+
+def _services(
+    stores: Stores,
+    bell: ChangeBell,
+    forget_everything: Callable[[], Awaitable[None]],
+    clock: FakeClock,
+    runner: asyncio.Runner,
+) -> Services:
+    memory = CallMemory(stores.memory, clock)
+    ids = BindingIds(clock)
+    return Services(
+        runner,
+        forget_everything,
+        clock,
+        BindingService(stores.bindings, stores.tenants, clock, ids),
+        NumberListService(stores.lists, stores.tenants, clock, ids),
+        TenantService(stores.tenants),
+        RoutingService(stores.source, stores.history, clock, memory=memory),
+        memory,
+        NumberPoolService(stores.pools, stores.tenants, clock, ids, timedelta(0)),
+        ImportService(stores.importer, stores.tenants, clock, ids),
+        ChangeService(stores.changes, stores.tenants, bell),
+        AuditService(stores.audit),
+        ShadowService(
+            ShadowStores(stores.source, stores.history, stores.bindings, stores.tenants, stores.pools), clock
+        ),
+    )

@@ -9,7 +9,7 @@ from routing_service.sql_schema import audit_entries, binding_changes, bindings
 from routing_service.sql_store.bulk import insert_rows
 from routing_service.sql_store.rows import binding_values, read_binding
 from routing_service.sql_store.sealing import sealed_binding
-from tests.contract.routing_store.conftest import Stores
+from tests.contract.routing_store.conftest import SqlStores
 from tests.unit.routing_service.builders import FULL_PROFILE, NOW, TENANT, A, B, C, D, axb, stored
 
 # More than a few, so that the order is not by chance.
@@ -18,14 +18,14 @@ PAIRS = [
 ]
 
 
-async def count(stores: Stores, table: sa.Table) -> int:
+async def count(sql_stores: SqlStores, table: sa.Table) -> int:
     async def work(connection: AsyncConnection) -> int:
         return (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
 
-    return await stores.database.read(work)
+    return await sql_stores.database.read(work)
 
 
-async def test_rows_are_what_single_inserts_make_of_them(stores: Stores) -> None:
+async def test_rows_are_what_single_inserts_make_of_them(sql_stores: SqlStores) -> None:
     async def work(connection: AsyncConnection) -> None:
         first = stored(axb(C, D), "a")
         await connection.execute(sa.insert(bindings).values(sealed_binding(binding_values(first))))
@@ -36,13 +36,13 @@ async def test_rows_are_what_single_inserts_make_of_them(stores: Stores) -> None
         found = await connection.execute(sa.select(bindings).order_by(bindings.c.binding_id))
         return [read_binding(row) for row in found.all()]
 
-    await stores.database.write(work)
-    assert await stores.database.read(rows) == [stored(axb(C, D), "a"), *PAIRS]
+    await sql_stores.database.write(work)
+    assert await sql_stores.database.read(rows) == [stored(axb(C, D), "a"), *PAIRS]
 
 
-async def test_what_the_database_gives_itself(stores: Stores) -> None:
+async def test_what_the_database_gives_itself(sql_stores: SqlStores) -> None:
     """The ids of audit entries go on, whichever way the entries come."""
-    before = await count(stores, audit_entries)
+    before = await count(sql_stores, audit_entries)
     row = {
         "tenant_id": TENANT,
         "at_us": 1,
@@ -63,13 +63,13 @@ async def test_what_the_database_gives_itself(stores: Stores) -> None:
         found = sa.select(audit_entries.c.entry_id).where(audit_entries.c.after_json == row["after_json"])
         return list((await connection.execute(found.order_by(audit_entries.c.entry_id))).scalars())
 
-    await stores.database.write(work)
-    written = await stores.database.read(ids)
+    await sql_stores.database.write(work)
+    written = await sql_stores.database.read(ids)
     assert len(written) == len(set(written)) == 22
-    assert await count(stores, audit_entries) == before + 22
+    assert await count(sql_stores, audit_entries) == before + 22
 
 
-async def test_a_row_that_is_there_already_undoes_everything(stores: Stores) -> None:
+async def test_a_row_that_is_there_already_undoes_everything(sql_stores: SqlStores) -> None:
     changes = [
         {
             "tenant_id": TENANT,
@@ -87,5 +87,5 @@ async def test_a_row_that_is_there_already_undoes_everything(stores: Stores) -> 
         await insert_rows(connection, binding_changes, changes)
 
     with pytest.raises(AbortedError):
-        await stores.database.write(work)
-    assert await count(stores, binding_changes) == 0
+        await sql_stores.database.write(work)
+    assert await count(sql_stores, binding_changes) == 0

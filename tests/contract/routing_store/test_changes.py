@@ -9,7 +9,6 @@ from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
-from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
 from tests.contract.routing_store.conftest import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, A, B, C, axb, stored
 
@@ -19,7 +18,7 @@ def changed(_: Tenant, current: Binding) -> Binding:
 
 
 async def test_each_write_is_a_change_with_what_the_binding_said(stores: Stores) -> None:
-    feed = SqlChangeFeed(stores.database)
+    feed = stores.changes
     await stores.bindings.create(TENANT, lambda _: stored(axb(), "b1"))
     await stores.bindings.update(TENANT, "b1", changed)
     await stores.bindings.delete(TENANT, "b1", lambda _: None, NOW)
@@ -36,7 +35,7 @@ async def test_each_write_is_a_change_with_what_the_binding_said(stores: Stores)
 
 
 async def test_a_reader_beside_concurrent_writers_misses_nothing(stores: Stores) -> None:
-    feed = SqlChangeFeed(stores.database)
+    feed = stores.changes
     done = asyncio.Event()
     seen: list[int] = []
 
@@ -64,7 +63,7 @@ async def test_a_reader_beside_concurrent_writers_misses_nothing(stores: Stores)
 
 
 async def test_the_audit_log_says_who_changed_what_newest_first(stores: Stores) -> None:
-    log = SqlAuditLog(stores.database)
+    log = stores.audit
     origin = WriteOrigin("crm", "r1", "content")
     await stores.bindings.create(TENANT, lambda _: stored(axb(), "b1"), origin)
     await stores.bindings.update(TENANT, "b1", changed)
@@ -82,7 +81,7 @@ async def test_the_audit_log_says_who_changed_what_newest_first(stores: Stores) 
 
 
 async def test_what_is_rolled_back_is_in_neither(stores: Stores) -> None:
-    feed, log = SqlChangeFeed(stores.database), SqlAuditLog(stores.database)
+    feed, log = stores.changes, stores.audit
     await stores.bindings.create(TENANT, lambda _: stored(axb(), "b1"))
     try:
         await stores.bindings.create(TENANT, lambda _: stored(axb(b=C), "b2"))
@@ -99,7 +98,7 @@ async def test_tenants_are_in_the_audit_log(stores: Stores) -> None:
 
     await stores.tenants.update(TENANT, renamed, with_profiles=False, origin=WriteOrigin("admin"))
     await stores.tenants.delete(TENANT, WriteOrigin("admin"))
-    entries = await SqlAuditLog(stores.database).list_page(TENANT, TENANT, None, 10)
+    entries = await stores.audit.list_page(TENANT, TENANT, None, 10)
     assert [(each.action, each.actor) for each in entries] == [
         ("tenant.delete", "admin"),
         ("tenant.update", "admin"),

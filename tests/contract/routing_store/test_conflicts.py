@@ -289,6 +289,27 @@ async def test_any_mixture_of_writers_leaves_no_two_live_bindings_with_one_claim
                 assert binding.binding_id in found, "every live binding is found by its claims"
 
 
+async def test_callers_that_go_away_leave_no_lock_behind(stores: Stores) -> None:
+    for attempt in range(30):
+        writers = [
+            asyncio.create_task(
+                create(stores, axb(f"+861380000{attempt:02}{n:02}", C, f"+8625660000{n:02}"), f"{attempt}-{n}")
+            )
+            for n in range(3)
+        ]
+        readers = [asyncio.create_task(stores.source.candidates([RouteKey(TENANT, X, A)])) for _ in range(3)]
+        for _ in range(attempt):
+            # The further the attempt, the further into its transaction the writer is cut off.
+            await asyncio.sleep(0)
+        for task in (*writers, *readers):
+            task.cancel()
+        await asyncio.gather(*writers, *readers, return_exceptions=True)
+
+    async with asyncio.timeout(10):
+        await create(stores, axb(A, B, X2), "last")
+        await remove(stores, "last", NOW)
+
+
 async def _change_keeping_kind(stores: Stores, terms: BindingTerms, binding_id: str) -> Binding:
     def new(_: Tenant, current: Binding) -> Binding:
         kept = terms if terms.kind is current.terms.kind else current.terms

@@ -14,8 +14,6 @@ from routing_service.domain.importing import ImportOptions, ImportOutcome, Impor
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.ports import BindingFilter
 from routing_service.service.imports import CHUNK_ROWS, MAX_ATOMIC_ROWS, ImportService
-from routing_service.sql_store.importer import SqlBindingImporter
-from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
 from tests.contract.routing_store.conftest import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax, axb, stored
 
@@ -27,8 +25,7 @@ class Importing:
 
     def __init__(self, stores: Stores) -> None:
         ids = (f"i{number}" for number in itertools.count())
-        importer = SqlBindingImporter(stores.database, SystemClock(), stores.writer)
-        self.service = ImportService(importer, stores.tenants, SystemClock(), lambda: next(ids))
+        self.service = ImportService(stores.importer, stores.tenants, SystemClock(), lambda: next(ids))
 
     async def run(
         self,
@@ -61,9 +58,9 @@ async def test_rows_become_bindings_that_answer(stores: Stores, importing: Impor
     assert not isinstance(found, Exception)
     assert [each.binding_id for each in found.bindings] == [outcomes[2].binding_id]
     assert [each.terms.access_number for each in await stores.bindings.list_page(EVERYTHING, None, 9)] == [X, X2, X]
-    changes = await SqlChangeFeed(stores.database).changes_after(TENANT, 0, 9)
+    changes = await stores.changes.changes_after(TENANT, 0, 9)
     assert [each.binding.binding_id for each in changes] == [each.binding_id for each in outcomes]
-    entries = await SqlAuditLog(stores.database).list_page(TENANT, outcomes[0].binding_id, None, 9)
+    entries = await stores.audit.list_page(TENANT, outcomes[0].binding_id, None, 9)
     assert [each.action for each in entries] == ["binding.import"]
 
 
@@ -105,12 +102,12 @@ async def test_a_dry_run_finds_the_same_and_stores_nothing(stores: Stores, impor
     outcomes = await importing.run(axb(A, B), *filler, axb(A, C), dry_run=True)
     assert [each.row for each in outcomes if each.is_refused] == [CHUNK_ROWS + 2]
     assert await stores.bindings.list_page(EVERYTHING, None, 9) == []
-    assert await SqlChangeFeed(stores.database).last_position(TENANT) == 0
+    assert await stores.changes.last_position(TENANT) == 0
 
 
 async def test_a_dry_run_remembers_no_more_than_it_may(stores: Stores) -> None:
-    importer = SqlBindingImporter(stores.database, SystemClock(), stores.writer)
-    service = ImportService(importer, stores.tenants, SystemClock(), lambda: "i1", max_dry_run_rows=CHUNK_ROWS + 1)
+    most = CHUNK_ROWS + 1
+    service = ImportService(stores.importer, stores.tenants, SystemClock(), lambda: "i1", max_dry_run_rows=most)
 
     async def outcomes(count: int, **options: bool) -> int:
         async def rows() -> AsyncIterator[Sequence[ImportRow]]:
@@ -133,7 +130,7 @@ async def test_sent_again_under_its_name_it_stores_what_is_missing(stores: Store
     again = await importing.run(*rows, origin=origin, lot=70)
     assert again[:CHUNK_ROWS] == first
     assert len(again) == len(rows) and not any(each.is_refused for each in again)
-    assert await SqlChangeFeed(stores.database).last_position(TENANT) == len(rows)
+    assert await stores.changes.last_position(TENANT) == len(rows)
     with pytest.raises(InvalidArgumentError) as raised:
         await importing.run(axb(C, D), *rows[1:], origin=origin)
     assert raised.value.reason == "REQUEST_ID_REUSED"

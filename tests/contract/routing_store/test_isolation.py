@@ -331,10 +331,12 @@ def machine(services: Services) -> type[RuleBasedStateMachine]:
     return Isolation
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Services]:
     with asyncio.Runner() as runner:
-        if request.param == "sqlite":
+        if request.param == "memory":
+            url = ""
+        elif request.param == "sqlite":
             url = f"sqlite+aiosqlite:///{tmp_path / 'routing.db'}"
         else:
             server: PostgresServer = request.getfixturevalue("postgres")

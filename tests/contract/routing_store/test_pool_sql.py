@@ -17,16 +17,19 @@ from routing_service.sql_store.database import Database
 from routing_service.sql_store.number_use import Uses
 from routing_service.sql_store.pool_store import page_statement
 from routing_service.sql_store.releases import ENDS, others_last_end, others_released_us
-from tests.contract.routing_store.conftest import PATIENT, Stores
-from tests.contract.routing_store.test_pools import COOL_DOWN, X1, X2, X3, Pool, pool
+from tests.contract.routing_store.conftest import PATIENT, SqlStores
+from tests.contract.routing_store.test_pools import COOL_DOWN, X1, X2, X3, Pool
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, A, B, axb
-
-__all__ = ["pool"]
 
 # In the order of ENDS.
 INDEXES = ("ix_bindings_expiry", "ix_binding_history_ended", "ix_binding_history_expired")
 
 MINUTE_US = 60_000_000
+
+
+@pytest.fixture
+def pool(sql_stores: SqlStores) -> Pool:
+    return Pool(sql_stores)
 
 
 def version(binding_id: str, tenant_id: str, number: str, expires_at_us: int | None, **more: object) -> dict[str, Any]:
@@ -59,26 +62,26 @@ async def plan_of(database: Database, statement: Any) -> str:
     return await database.read(explained)
 
 
-async def test_what_ended_last_is_the_first_of_an_index_and_not_the_greatest_of_all(stores: Stores) -> None:
-    plan = await plan_of(stores.database, page_statement(AccessNumberFilter(TENANT), "", 100, NOW))
+async def test_what_ended_last_is_the_first_of_an_index_and_not_the_greatest_of_all(sql_stores: SqlStores) -> None:
+    plan = await plan_of(sql_stores.database, page_statement(AccessNumberFilter(TENANT), "", 100, NOW))
     for index in INDEXES:
         assert plan.count(index) == 1, plan
     # Whatever sorts or aggregates reads all the rows that there are; one count of what is live remains.
     assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan
-    assert plan.count("Aggregate") == (0 if stores.database.is_sqlite else 1), plan
+    assert plan.count("Aggregate") == (0 if sql_stores.database.is_sqlite else 1), plan
 
 
 @pytest.mark.parametrize("place", range(3), ids=INDEXES)
-async def test_what_others_had_is_found_by_looking_up_and_not_by_reading(stores: Stores, place: int) -> None:
-    statement = others_last_end(*ENDS[place], TENANT, stores.database.is_sqlite)
-    plan = await plan_of(stores.database, statement.params(numbers=f'[["{X1}"]]'))
+async def test_what_others_had_is_found_by_looking_up_and_not_by_reading(sql_stores: SqlStores, place: int) -> None:
+    statement = others_last_end(*ENDS[place], TENANT, sql_stores.database.is_sqlite)
+    plan = await plan_of(sql_stores.database, statement.params(numbers=f'[["{X1}"]]'))
     # The first owner, the following ones (which PostgreSQL does not tell), and what each released last.
-    assert plan.count(INDEXES[place]) == (3 if stores.database.is_sqlite else 2), plan
+    assert plan.count(INDEXES[place]) == (3 if sql_stores.database.is_sqlite else 2), plan
     assert "Seq Scan on bind" not in plan and "SCAN bind" not in plan, plan
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])
-async def test_years_of_history_are_not_read(stores: Stores, pool: Pool) -> None:
+async def test_years_of_history_are_not_read(sql_stores: SqlStores, pool: Pool) -> None:
     now_us = to_microseconds(NOW)
     past = [
         version(f"h{place}", tenant_id, X1, now_us + place if place % 2 else None, ended_at_us=now_us + place + 1)
@@ -88,7 +91,7 @@ async def test_years_of_history_are_not_read(stores: Stores, pool: Pool) -> None
     for place, row in enumerate(past):
         row["binding_id"] = f"h{place}"
     await pool.add(X1)
-    async with stores.database.writers.begin() as connection:
+    async with sql_stores.database.writers.begin() as connection:
         await connection.execute(sa.insert(binding_history), past)
     read = sa.text(
         "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0) FROM pg_class"
@@ -103,9 +106,9 @@ async def test_years_of_history_are_not_read(stores: Stores, pool: Pool) -> None
         found = await others_released_us(connection, TENANT, [X1, X2])
         return found, await connection.scalar(read) or 0
 
-    ends, count = await stores.database.read(list_them)
+    ends, count = await sql_stores.database.read(list_them)
     assert ends == (None, now_us + 399, now_us + 399) and count <= 4, count
-    released, count = await stores.database.read(look_up)
+    released, count = await sql_stores.database.read(look_up)
     # Of the two sorts that there are: three owners, and the last end of two of them.
     assert released == {X1: now_us + 399} and count <= 2 * (3 + 2) + 4, count
 
@@ -121,18 +124,18 @@ async def test_any_number_of_access_numbers_may_be_in_use(pool: Pool, monkeypatc
     assert (await pool.allocate(axb(A, B, ""))).terms.access_number == X2
 
 
-async def test_what_is_in_use_is_gone_through_once_and_not_for_each_number(stores: Stores) -> None:
+async def test_what_is_in_use_is_gone_through_once_and_not_for_each_number(sql_stores: SqlStores) -> None:
     wish = AllocationWish("", "", False, (), PreviousNumberPolicy.NO_MATTER, COOL_DOWN)
     parties, uses = Parties((A, B), frozenset({A, B})), Uses(frozenset({X1}), frozenset(), frozenset())
-    choice = allocation._Choice(TENANT, wish, parties, uses, (), NOW, stores.database.is_sqlite)
-    plan = await plan_of(stores.database, sa.select(pool_numbers).where(choice.of_pool(), choice.free(own=False)))
-    once = "LIST SUBQUERY" if stores.database.is_sqlite else "hashed SubPlan"
+    choice = allocation._Choice(TENANT, wish, parties, uses, (), NOW, sql_stores.database.is_sqlite)
+    plan = await plan_of(sql_stores.database, sa.select(pool_numbers).where(choice.of_pool(), choice.free(own=False)))
+    once = "LIST SUBQUERY" if sql_stores.database.is_sqlite else "hashed SubPlan"
     assert once in plan and "CORRELATED LIST SUBQUERY" not in plan, plan
 
 
-async def test_a_number_that_code_of_before_added_rests_from_then_on(stores: Stores, pool: Pool) -> None:
+async def test_a_number_that_code_of_before_added_rests_from_then_on(sql_stores: SqlStores, pool: Pool) -> None:
     await pool.add(X1)
-    async with stores.database.writers.begin() as connection:
+    async with sql_stores.database.writers.begin() as connection:
         await connection.execute(sa.update(pool_numbers).values(others_released_at_us=None))
     with pytest.raises(ResourceExhaustedError):
         await pool.allocate(axb(A, B, ""))

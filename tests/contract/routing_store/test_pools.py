@@ -21,9 +21,6 @@ from routing_service.domain.number_pool import AccessNumber, AllocationWish, Pre
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.service.pools import NumberPoolService
 from routing_service.sql_store import pool_uses
-from routing_service.sql_store.binding_store import SqlBindingStore
-from routing_service.sql_store.journal_reader import SqlAuditLog
-from routing_service.sql_store.pool_store import SqlNumberPoolStore
 from tests.contract.routing_store.conftest import Stores
 from tests.contract.routing_store.test_bindings import create
 from tests.unit.routing_service.builders import (
@@ -53,9 +50,10 @@ class Pool:
     def __init__(self, stores: Stores) -> None:
         self.clock = FakeClock(NOW)
         self._ids = (f"p{number}" for number in itertools.count())
-        self.bindings = SqlBindingStore(stores.database, stores.writer, self.clock)
+        at_its_time = stores.with_clock(self.clock)
+        self.bindings, self.store = at_its_time.bindings, at_its_time.pools
         self.service = NumberPoolService(
-            SqlNumberPoolStore(stores.database, self.clock, stores.writer),
+            self.store,
             stores.tenants,
             self.clock,
             lambda: next(self._ids),
@@ -221,7 +219,7 @@ async def test_a_repeated_allocation_gets_the_same_number(stores: Stores, pool: 
     origin = WriteOrigin("crm", "order-1", "content")
     first = await pool.service.allocate(TENANT, axb(x=""), PLAIN, origin)
     assert await pool.service.allocate(TENANT, axb(x=""), PLAIN, origin) == first
-    actions = [each.action for each in await SqlAuditLog(stores.database).list_page(TENANT, "", None, 10)]
+    actions = [each.action for each in await stores.audit.list_page(TENANT, "", None, 10)]
     assert actions.count("pool.allocate") == 1 and actions.count("pool.add") == 2
 
 
@@ -289,7 +287,7 @@ async def test_a_number_that_the_binding_names_is_not_picked(pool: Pool) -> None
 
 
 async def test_uses_are_read_a_few_at_a_time_however_many_there_are(
-    stores: Stores, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool_uses, "_ROWS_AT_ONCE", 3)
     await pool.add(X1, X2, X3)
@@ -305,12 +303,12 @@ async def test_uses_are_read_a_few_at_a_time_however_many_there_are(
     for each in made[:6]:
         await pool.end(each)
 
-    numbers, found = await SqlNumberPoolStore(stores.database, pool.clock).uses(TENANT, "", NOW - COOL_DOWN, 100)
+    numbers, found = await pool.store.uses(TENANT, "", NOW - COOL_DOWN, 100)
     assert numbers == 3
     counts = Counter(each.binding_id for each in found)
     assert counts == {each.binding_id: 2 if place % 3 == 0 else 1 for place, each in enumerate(made)}
     assert {each.binding_id for each in found if each.ended_at is None} == {each.binding_id for each in made[6:]}
-    _, some = await SqlNumberPoolStore(stores.database, pool.clock).uses(TENANT, "", NOW - COOL_DOWN, 5)
+    _, some = await pool.store.uses(TENANT, "", NOW - COOL_DOWN, 5)
     assert len(some) == 5
 
 

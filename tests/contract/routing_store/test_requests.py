@@ -11,10 +11,8 @@ from routing_service.domain.binding import Binding
 from routing_service.domain.tenant import Tenant, TenantSettings
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import BindingFilter
-from routing_service.sql_store.binding_store import SqlBindingStore
-from routing_service.sql_store.journal_reader import SqlAuditLog, SqlChangeFeed
 from routing_service.sql_store.requests import forget_old_requests
-from tests.contract.routing_store.conftest import Stores
+from tests.contract.routing_store.conftest import SqlStores, Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, FakeClock, axb, stored, tenant
 
 FIRST = WriteOrigin("crm", "order-1", "content")
@@ -29,9 +27,9 @@ async def test_a_repeated_creation_gets_the_same_binding_and_stores_nothing(stor
     again = await stores.bindings.create(TENANT, lambda _: new("b2"), FIRST)
     assert again == first
     assert await stores.bindings.list_page(BindingFilter(TENANT), None, 10) == [first]
-    entries = await SqlAuditLog(stores.database).list_page(TENANT, "b1", None, 10)
+    entries = await stores.audit.list_page(TENANT, "b1", None, 10)
     assert [(each.action, each.actor, each.request_id) for each in entries] == [("binding.create", "crm", "order-1")]
-    assert await SqlChangeFeed(stores.database).last_position(TENANT) == 1
+    assert await stores.changes.last_position(TENANT) == 1
 
 
 async def test_the_same_request_many_times_at_once_is_carried_out_once(stores: Stores) -> None:
@@ -80,17 +78,27 @@ async def test_what_was_refused_may_be_asked_again(stores: Stores) -> None:
 
 async def test_after_a_day_a_name_is_free_again(stores: Stores) -> None:
     clock = FakeClock(SystemClock().now())
-    bindings = SqlBindingStore(stores.database, stores.writer, clock)
+    bindings = stores.with_clock(clock).bindings
     await bindings.create(TENANT, lambda _: new("b1"), FIRST)
     clock.advance(timedelta(hours=23, minutes=59))
     assert (await bindings.create(TENANT, lambda _: new("b2"), FIRST)).binding_id == "b1"
-    assert await forget_old_requests(stores.database, clock.now()) == 0
+    clock.advance(timedelta(minutes=2))
+    other = stored(axb(x="+862566000009"), "b3")
+    assert (await bindings.create(TENANT, lambda _: other, FIRST)).binding_id == "b3"
+
+
+async def test_a_name_that_is_free_again_is_not_kept(sql_stores: SqlStores) -> None:
+    clock = FakeClock(SystemClock().now())
+    bindings = sql_stores.with_clock(clock).bindings
+    await bindings.create(TENANT, lambda _: new("b1"), FIRST)
+    clock.advance(timedelta(hours=23, minutes=59))
+    assert await forget_old_requests(sql_stores.database, clock.now()) == 0
     clock.advance(timedelta(minutes=2))
     other = stored(axb(x="+862566000009"), "b3")
     assert (await bindings.create(TENANT, lambda _: other, FIRST)).binding_id == "b3"
     clock.advance(timedelta(hours=25))
-    assert await forget_old_requests(stores.database, clock.now()) == 1
-    assert await forget_old_requests(stores.database, clock.now()) == 0
+    assert await forget_old_requests(sql_stores.database, clock.now()) == 1
+    assert await forget_old_requests(sql_stores.database, clock.now()) == 0
 
 
 async def test_writes_of_tenants_are_repeatable(stores: Stores) -> None:
@@ -111,7 +119,7 @@ async def test_writes_of_tenants_are_repeatable(stores: Stores) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         await stores.tenants.create(tenant("t1"), WriteOrigin("crm", "end", "other"))
     assert raised.value.reason == "REQUEST_ID_REUSED"
-    audited = await SqlAuditLog(stores.database).list_page("t1", "t1", None, 10)
+    audited = await stores.audit.list_page("t1", "t1", None, 10)
     assert [(each.action, each.request_id) for each in audited] == [
         ("tenant.delete", "end"),
         ("tenant.update", "change"),

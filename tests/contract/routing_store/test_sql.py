@@ -1,4 +1,4 @@
-"""What holds for the SQL adapters beyond the ports: the schema, broken rows, cancelled callers, a lost database."""
+"""What holds for the SQL adapters beyond the ports: the schema, broken rows, a lost database."""
 
 import asyncio
 from pathlib import Path
@@ -19,29 +19,29 @@ from routing_service.sql_store.binding_store import page_statement
 from routing_service.sql_store.candidates import candidates_statement
 from routing_service.sql_store.database import Database, DatabaseLimits
 from routing_service.sql_store.tenant_store import SqlTenantStore, locked_tenant
-from tests.contract.routing_store.conftest import PATIENT, Stores
-from tests.contract.routing_store.test_bindings import create, remove
+from tests.contract.routing_store.conftest import PATIENT, SqlStores
+from tests.contract.routing_store.test_bindings import create
 from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port
-from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax, axb, stored, tenant
+from tests.unit.routing_service.builders import OTHER_TENANT, TENANT, A, B, C, D, X, ax, axb, stored, tenant
 
 
-async def test_the_migrations_make_the_schema(empty_stores: Stores) -> None:
+async def test_the_migrations_make_the_schema(empty_sql_stores: SqlStores) -> None:
     def differences(connection: sa.Connection) -> object:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "version_table": "routing_schema_version"}
         )
         return compare_metadata(context, sql_schema.metadata)
 
-    async with empty_stores.database.writers.connect() as connection:
+    async with empty_sql_stores.database.writers.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
-async def test_migrating_again_keeps_everything(stores: Stores) -> None:
-    await create(stores, axb())
-    await migrate(stores.database.writers)
+async def test_migrating_again_keeps_everything(sql_stores: SqlStores) -> None:
+    await create(sql_stores, axb())
+    await migrate(sql_stores.database.writers)
 
-    assert await stores.bindings.get(TENANT, "b1") == stored(axb())
+    assert await sql_stores.bindings.get(TENANT, "b1") == stored(axb())
 
 
 async def test_a_database_is_migrated_by_its_url(database_url: str) -> None:
@@ -59,28 +59,28 @@ async def test_processes_that_start_together_migrate_once(database_url: str) -> 
         await each.close()
 
 
-async def test_the_database_itself_refuses_a_second_claim(stores: Stores) -> None:
-    await create(stores, axb(A, B), "b1")
-    await create(stores, axb(C, D), "b2")
-    cipher = PLAIN if stores.database.keys is None else stores.database.keys
+async def test_the_database_itself_refuses_a_second_claim(sql_stores: SqlStores) -> None:
+    await create(sql_stores, axb(A, B), "b1")
+    await create(sql_stores, axb(C, D), "b2")
+    cipher = PLAIN if sql_stores.database.keys is None else sql_stores.database.keys
     claim = {"tenant_id": TENANT, "access_number": X, "number": cipher.number_key(TENANT, A), "binding_id": "b2"}
     with pytest.raises(sa.exc.IntegrityError):
-        async with stores.database.writers.begin() as connection:
+        async with sql_stores.database.writers.begin() as connection:
             await connection.execute(sa.insert(sql_schema.binding_claims).values(claim))
 
 
-async def test_an_unreadable_row_fails_its_own_queries_only(stores: Stores) -> None:
-    await create(stores, axb(A, B), "b1")
-    await create(stores, axb(C, D), "b2")
-    async with stores.database.writers.begin() as connection:
+async def test_an_unreadable_row_fails_its_own_queries_only(sql_stores: SqlStores) -> None:
+    await create(sql_stores, axb(A, B), "b1")
+    await create(sql_stores, axb(C, D), "b2")
+    async with sql_stores.database.writers.begin() as connection:
         await connection.execute(
             sa.update(sql_schema.bindings).where(sql_schema.bindings.c.binding_id == "b2").values(kind="AXQ")
         )
         await connection.execute(
             sa.update(sql_schema.tenants).where(sql_schema.tenants.c.tenant_id == OTHER_TENANT).values(settings="[]")
         )
-    found = await stores.source.candidates([RouteKey(TENANT, X, A), RouteKey(TENANT, X, C)])
-    owners = await stores.source.tenants([TENANT, OTHER_TENANT])
+    found = await sql_stores.source.candidates([RouteKey(TENANT, X, A), RouteKey(TENANT, X, C)])
+    owners = await sql_stores.source.tenants([TENANT, OTHER_TENANT])
 
     assert isinstance(found[RouteKey(TENANT, X, C)], UnexpectedError)
     assert not isinstance(found[RouteKey(TENANT, X, A)], UnexpectedError)
@@ -88,32 +88,11 @@ async def test_an_unreadable_row_fails_its_own_queries_only(stores: Stores) -> N
     assert isinstance(owners[OTHER_TENANT], UnexpectedError)
 
 
-async def test_callers_that_go_away_leave_no_lock_behind(stores: Stores) -> None:
-    for attempt in range(30):
-        writers = [
-            asyncio.create_task(
-                create(stores, axb(f"+861380000{attempt:02}{n:02}", C, f"+8625660000{n:02}"), f"{attempt}-{n}")
-            )
-            for n in range(3)
-        ]
-        readers = [asyncio.create_task(stores.source.candidates([RouteKey(TENANT, X, A)])) for _ in range(3)]
-        for _ in range(attempt):
-            # The further the attempt, the further into its transaction the writer is cut off.
-            await asyncio.sleep(0)
-        for task in (*writers, *readers):
-            task.cancel()
-        await asyncio.gather(*writers, *readers, return_exceptions=True)
-
-    async with asyncio.timeout(10):
-        await create(stores, axb(A, B, X2), "last")
-        await remove(stores, "last", NOW)
-
-
-async def test_a_number_is_looked_up_by_index_and_not_by_reading_everything(stores: Stores) -> None:
+async def test_a_number_is_looked_up_by_index_and_not_by_reading_everything(sql_stores: SqlStores) -> None:
     for place, number in enumerate((A, B, C)):
-        await create(stores, axb(number, f"+86139100000{place:02}"), f"b{place}")
+        await create(sql_stores, axb(number, f"+86139100000{place:02}"), f"b{place}")
     statement = page_statement(BindingFilter(TENANT, number=A), None, 10)
-    async with stores.database.writers.connect() as connection:
+    async with sql_stores.database.writers.connect() as connection:
         if connection.dialect.name == "postgresql":
             # With three rows it would rightly read them all.
             await connection.execute(sa.text("SET enable_seqscan = off"))
@@ -126,14 +105,14 @@ async def test_a_number_is_looked_up_by_index_and_not_by_reading_everything(stor
     assert "ix_bindings_tenant_id_created_at_us" not in plan
 
 
-async def test_readers_do_not_wait_for_a_writer(stores: Stores) -> None:
-    await create(stores, ax(A), "b1")
-    async with stores.database.writers.begin() as connection:
+async def test_readers_do_not_wait_for_a_writer(sql_stores: SqlStores) -> None:
+    await create(sql_stores, ax(A), "b1")
+    async with sql_stores.database.writers.begin() as connection:
         await connection.execute(
             sa.update(sql_schema.bindings).where(sql_schema.bindings.c.binding_id == "b1").values(a_number=B)
         )
         async with asyncio.timeout(5):
-            found = await stores.bindings.get(TENANT, "b1")
+            found = await sql_stores.bindings.get(TENANT, "b1")
 
     assert found == stored(ax(A), "b1"), "what is not committed is not seen"
 
@@ -156,7 +135,7 @@ async def test_a_database_that_can_not_be_reached(backend: str, tmp_path: Path) 
         await database.close()
 
 
-async def test_a_database_that_does_not_answer_in_time(stores: Stores, database_url: str) -> None:
+async def test_a_database_that_does_not_answer_in_time(sql_stores: SqlStores, database_url: str) -> None:
     impatient = Database(database_url, DatabaseLimits(read_timeout_seconds=0.05, write_timeout_seconds=0.05))
     never = asyncio.Event()
 
@@ -186,7 +165,7 @@ async def test_queries_are_answered_through_indexes_from_the_first_row_on(postgr
 
 
 @pytest.mark.parametrize("backend", ["postgresql"])
-async def test_who_wants_a_tenant_for_a_change_is_not_overtaken_by_those_who_share_it(stores: Stores) -> None:
+async def test_who_wants_a_tenant_for_a_change_is_not_overtaken_by_those_who_share_it(sql_stores: SqlStores) -> None:
     """Where bindings are written all the time, one who shares the tenant is always there."""
     may_end = asyncio.Event()
     got_it: list[str] = []
@@ -198,14 +177,14 @@ async def test_who_wants_a_tenant_for_a_change_is_not_overtaken_by_those_who_sha
             if until is not None:
                 await until.wait()
 
-        await stores.database.write(work)
+        await sql_stores.database.write(work)
 
     async def waiting(count: int) -> None:
         lock_waits = sa.text(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
         async with asyncio.timeout(10):
-            while await stores.database.read(lambda connection: connection.scalar(lock_waits)) != count:
+            while await sql_stores.database.read(lambda connection: connection.scalar(lock_waits)) != count:
                 await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as tasks:

@@ -18,8 +18,7 @@ from routing_service.profile_rules import RuledFields
 from routing_service.service.bindings import BindingService
 from routing_service.service.tenants import TenantService
 from routing_service.sql_schema import tenant_history
-from routing_service.sql_store.tenant_store import SqlTenantStore
-from tests.contract.routing_store.conftest import Stores
+from tests.contract.routing_store.conftest import SqlStores, Stores
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
     FULL_PROFILE,
@@ -115,8 +114,9 @@ async def test_the_settings_of_the_past_are_known(stores: Stores) -> None:
     assert await stores.history.tenant_at("nobody", NOW) is None
 
 
-async def test_versions_that_end_in_the_same_microsecond_are_all_kept(stores: Stores) -> None:
-    tenants = SqlTenantStore(stores.database, stores.writer, FakeClock(NOW))
+async def change_and_delete_in_one_moment(stores: Stores) -> None:
+    """Twice: what a tenant was called, and made again, at a time that stands still."""
+    tenants = stores.with_clock(FakeClock(NOW)).tenants
     for _ in range(2):
         for name in ("second", "third"):
             await tenants.update(
@@ -129,12 +129,26 @@ async def test_versions_that_end_in_the_same_microsecond_are_all_kept(stores: St
         # Made again, its revisions begin anew.
         await tenants.delete(TENANT)
         await tenants.create(tenant(TENANT))
+
+
+async def test_versions_that_end_in_the_same_microsecond_are_all_kept(sql_stores: SqlStores) -> None:
+    await change_and_delete_in_one_moment(sql_stores)
     ended = sa.select(tenant_history.c.display_name).order_by(tenant_history.c.ended_at_us)
 
-    async with stores.database.writers.connect() as connection:
+    async with sql_stores.database.writers.connect() as connection:
         assert (await connection.execute(ended)).scalars().all() == ["", "second", "third"] * 2
+
+
+async def test_versions_that_end_in_the_same_microsecond_follow_each_other(stores: Stores) -> None:
+    await change_and_delete_in_one_moment(stores)
+
     first = await stores.history.tenant_at(TENANT, NOW - MINUTE)
     assert first is not None and first.settings.display_name == ""
+    names = []
+    for place in range(6):
+        then = await stores.history.tenant_at(TENANT, NOW + timedelta(microseconds=place))
+        names.append(None if then is None else then.settings.display_name)
+    assert names == ["second", "third", "", "second", "third", ""]
 
 
 async def test_an_update_that_is_refused_changes_nothing(stores: Stores) -> None:

@@ -3,10 +3,7 @@
 import orjson
 
 from common.auth.unmasking import UNMASK_ACTION, UnmaskedRequest
-from common.clock import SystemClock
 from routing_service.service.audit import AuditService
-from routing_service.sql_store.journal_reader import SqlAuditLog
-from routing_service.sql_store.unmask_audit import SqlUnmaskAudit
 from tests.contract.routing_store.conftest import Stores
 from tests.unit.routing_service.builders import OTHER_TENANT, TENANT
 
@@ -14,8 +11,8 @@ from tests.unit.routing_service.builders import OTHER_TENANT, TENANT
 async def test_it_is_written_down_for_every_tenant(stores: Stores) -> None:
     document = {"rpc": "/axbridge.routing.v1.BindingService/ListBindings", "request": {"number": "138****1111"}}
     request = UnmaskedRequest("billing", document["rpc"], (TENANT, OTHER_TENANT, "*"), orjson.dumps(document).decode())
-    await SqlUnmaskAudit(stores.database, SystemClock()).record(request)
-    service = AuditService(SqlAuditLog(stores.database))
+    await stores.unmask_audit.record(request)
+    service = AuditService(stores.audit)
     for tenant_id in request.tenant_ids:
         entry = (await service.list_page(tenant_id, "", 1, "")).entries[0]
         assert (entry.actor, entry.action, entry.object_id) == ("billing", UNMASK_ACTION, tenant_id)
