@@ -6,7 +6,7 @@ what looks into a database takes `sql_stores`, and runs on those that have one.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,8 @@ from pathlib import Path
 import pytest
 
 from common.at_rest.master_keys import new_master_key
-from common.auth.unmasking import UnmaskAudit
 from common.clock import Clock, SystemClock
 from routing_service import wiring
-from routing_service.pool_ports import NumberPoolStore
-from routing_service.ports import (
-    AuditLog,
-    BindingHistory,
-    BindingImporter,
-    BindingStore,
-    CallMemoryStore,
-    CandidateSource,
-    ChangeFeed,
-    NumberListStore,
-    TenantStore,
-)
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_store.binding_store import SqlBindingStore
 from routing_service.sql_store.call_memory import SqlCallMemoryStore
@@ -43,15 +30,8 @@ from routing_service.sql_store.unmask_audit import SqlUnmaskAudit
 from routing_service.wiring import opened_stores
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
-from tests.support.routing_memory.bindings import MemoryBindingStore
-from tests.support.routing_memory.call_memory import MemoryCallMemoryStore
-from tests.support.routing_memory.candidates import MemoryCandidateSource
-from tests.support.routing_memory.importer import MemoryBindingImporter
-from tests.support.routing_memory.journal import MemoryAuditLog, MemoryChangeFeed, MemoryUnmaskAudit
-from tests.support.routing_memory.number_lists import MemoryNumberListStore
-from tests.support.routing_memory.pools import MemoryNumberPoolStore
+from tests.support.routing_memory.stores import Stores, memory_stores
 from tests.support.routing_memory.tables import MemoryDatabase
-from tests.support.routing_memory.tenants import MemoryTenantStore
 from tests.unit.routing_service.builders import OTHER_TENANT, TENANT, tenant
 
 STORES = ("memory", "sqlite", "sqlite+encrypted", "postgresql", "postgresql+redis")
@@ -62,48 +42,11 @@ PATIENT = DatabaseLimits(read_timeout_seconds=20.0, write_timeout_seconds=20.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """One store's adapters of the ports, over the same data; `with_clock`: the same with another clock."""
-
-    tenants: TenantStore
-    bindings: BindingStore
-    source: CandidateSource
-    history: BindingHistory
-    lists: NumberListStore
-    pools: NumberPoolStore
-    importer: BindingImporter
-    memory: CallMemoryStore
-    changes: ChangeFeed
-    audit: AuditLog
-    unmask_audit: UnmaskAudit
-    with_clock: Callable[[Clock], "Stores"]
-
-
-@dataclass(frozen=True, slots=True)
 class SqlStores(Stores):
-    """A store on SQL, with its database to break into."""
+    """Those of a store on SQL, with its database to break into."""
 
     database: Database
     writer: Writer
-
-
-def memory_stores(database: MemoryDatabase, clock: Clock) -> Stores:
-    """The adapters in memory."""
-    source = MemoryCandidateSource(database)
-    return Stores(
-        tenants=MemoryTenantStore(database, clock),
-        bindings=MemoryBindingStore(database, clock),
-        source=source,
-        history=source,
-        lists=MemoryNumberListStore(database, clock),
-        pools=MemoryNumberPoolStore(database, clock),
-        importer=MemoryBindingImporter(database, clock),
-        memory=MemoryCallMemoryStore(database),
-        changes=MemoryChangeFeed(database),
-        audit=MemoryAuditLog(database),
-        unmask_audit=MemoryUnmaskAudit(database, clock),
-        with_clock=lambda other: memory_stores(database, other),
-    )
 
 
 def sql_stores_of(opened: wiring.Stores, clock: Clock) -> SqlStores:

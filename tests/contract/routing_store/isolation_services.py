@@ -27,7 +27,8 @@ from routing_service.service.tenants import TenantService
 from routing_service.settings import RoutingServiceSettings
 from routing_service.sql_schema import metadata
 from routing_service.wiring import opened_stores
-from tests.contract.routing_store.conftest import Stores, memory_stores, sql_stores_of
+from tests.contract.routing_store.conftest import sql_stores_of
+from tests.support.routing_memory.stores import Stores, memory_stores
 from tests.support.routing_memory.tables import MemoryDatabase
 from tests.unit.routing_service.builders import FakeClock
 

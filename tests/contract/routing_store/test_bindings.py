@@ -12,8 +12,8 @@ from routing_service.domain.decision import RouteKey
 from routing_service.domain.tenant import Tenant
 from routing_service.ports import BindingFilter, BindingPosition, BindingState
 from routing_service.service.bindings import BindingService
-from tests.contract.routing_store.conftest import Stores
 from tests.support.clock import FakeClock
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import (
     FULL_MEMBER_PROMPTS,
     FULL_PROFILE,
@@ -354,6 +354,17 @@ async def test_history_knows_whose_claim_an_expired_binding_lost(stores: Stores,
     assert seen == [{"b1"}, {"b1"}, {"b2"}, set(), {"b1"}, {"b1"}]
     found = [await stores.history.candidates_at(RouteKey(TENANT, X, A), each) for each in times]
     assert [{binding.binding_id for binding in each.bindings} for each in found] == seen
+
+
+async def test_a_clock_that_was_set_back_ends_no_version_before_it_began(stores: Stores) -> None:
+    await create(stores, axb(), at=NOW)
+    await remove(stores, at=NOW - MINUTE)
+
+    for moment in (NOW - 2 * MINUTE, NOW - MINUTE, NOW):
+        found = await stores.history.candidates_at(RouteKey(TENANT, X, A), moment)
+        assert not found.access_number_known
+    (_, deleted) = await stores.changes.changes_after(TENANT, 0, 10)
+    assert deleted.changed_at == NOW
 
 
 async def test_history_keeps_tenants_apart_and_owners_for_everyone(stores: Stores) -> None:

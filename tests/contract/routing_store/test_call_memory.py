@@ -8,8 +8,8 @@ from common.clock import to_microseconds
 from common.errors import AbortedError
 from routing_service.domain.call_memory import ORDER_LIFE, GroupCall, OwnerCall, WantedRecollection
 from routing_service.domain.decision import Recollection
-from tests.contract.routing_store.conftest import Stores
 from tests.contract.routing_store.test_bindings import create, remove
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax
 
 GROUP = WantedRecollection(TENANT, "b1", "s1", X, members=(A, B))

@@ -9,7 +9,7 @@ from routing_service.domain.binding import Binding
 from routing_service.domain.journal import ChangeType
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
-from tests.contract.routing_store.conftest import Stores
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, A, B, C, axb, stored
 
 

@@ -13,8 +13,8 @@ from routing_service.domain.decision import RouteKey
 from routing_service.domain.tenant import Tenant
 from routing_service.patch import check_revision
 from routing_service.ports import BindingFilter
-from tests.contract.routing_store.conftest import Stores
 from tests.contract.routing_store.test_bindings import candidate_ids, change, create, remove
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import (
     MINUTE,
     NOW,

@@ -14,7 +14,7 @@ from routing_service.domain.importing import ImportOptions, ImportOutcome, Impor
 from routing_service.domain.write_origin import NO_ORIGIN, WriteOrigin
 from routing_service.ports import BindingFilter
 from routing_service.service.imports import CHUNK_ROWS, MAX_ATOMIC_ROWS, ImportService
-from tests.contract.routing_store.conftest import Stores
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, X2, A, B, C, D, X, ax, axb, stored
 
 EVERYTHING = BindingFilter(TENANT)
@@ -147,6 +147,17 @@ async def test_expired_bindings_give_way_and_expired_rows_take_nothing(stores: S
     found = (await stores.source.candidates([key]))[key]
     assert not isinstance(found, Exception)
     assert [each.binding_id for each in found.bindings] == [outcomes[1].binding_id]
+
+
+async def test_an_expired_row_takes_nothing_from_a_live_binding(stores: Stores, importing: Importing) -> None:
+    now = SystemClock().now()
+    await stores.bindings.create(TENANT, lambda _: stored(axb(A, B), "b1", at=now))
+    (outcome,) = await importing.run(axb(A, C, expires_at=now - timedelta(hours=1)))
+    assert not outcome.is_refused
+    keys = [RouteKey(TENANT, X, caller) for caller in (A, C)]
+    found = await stores.source.candidates(keys)
+    ids = [[each.binding_id for each in found[key].bindings] for key in keys]  # type: ignore[union-attr]
+    assert ids == [["b1"], [outcome.binding_id]]
 
 
 async def test_an_unknown_tenant(importing: Importing) -> None:

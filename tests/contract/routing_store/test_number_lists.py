@@ -12,9 +12,9 @@ from routing_service.domain.number_list import NumberListAction, NumberListEntry
 from routing_service.domain.tenant import Tenant
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import BindingPosition, ListFilter
-from tests.contract.routing_store.conftest import Stores
 from tests.contract.routing_store.test_bindings import create
 from tests.contract.routing_store.test_conflicts import outcomes
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import (
     MINUTE,
     NOW,

@@ -12,7 +12,8 @@ from routing_service.domain.tenant import Tenant, TenantSettings
 from routing_service.domain.write_origin import WriteOrigin
 from routing_service.ports import BindingFilter
 from routing_service.sql_store.requests import forget_old_requests
-from tests.contract.routing_store.conftest import SqlStores, Stores
+from tests.contract.routing_store.conftest import SqlStores
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import NOW, OTHER_TENANT, TENANT, FakeClock, axb, stored, tenant
 
 FIRST = WriteOrigin("crm", "order-1", "content")

@@ -18,7 +18,8 @@ from routing_service.profile_rules import RuledFields
 from routing_service.service.bindings import BindingService
 from routing_service.service.tenants import TenantService
 from routing_service.sql_schema import tenant_history
-from tests.contract.routing_store.conftest import SqlStores, Stores
+from tests.contract.routing_store.conftest import SqlStores
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
     FULL_PROFILE,

@@ -4,7 +4,7 @@ import orjson
 
 from common.auth.unmasking import UNMASK_ACTION, UnmaskedRequest
 from routing_service.service.audit import AuditService
-from tests.contract.routing_store.conftest import Stores
+from tests.support.routing_memory.stores import Stores
 from tests.unit.routing_service.builders import OTHER_TENANT, TENANT
 
 

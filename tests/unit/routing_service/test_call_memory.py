@@ -12,8 +12,9 @@ from routing_service.domain.binding import BindingTerms, HuntStrategy
 from routing_service.domain.call_memory import ORDER_LIFE, GroupCall, OwnerCall, WantedRecollection
 from routing_service.domain.decision import NOTHING_RECALLED, Recollection
 from routing_service.service.routing import IncomingQuery, RoutingService
+from tests.support.routing_memory.stores import memory_stores
+from tests.support.routing_memory.tables import MemoryDatabase
 from tests.unit.routing_service.builders import MINUTE, NOW, TENANT, A, B, C, D, FakeClock, X, ax, axg, stored, tenant
-from tests.unit.routing_service.test_routing_service import FakeSource
 
 WANTED = WantedRecollection(TENANT, "b1", "s1", X, members=(A, B))
 OWNED = WantedRecollection(TENANT, "b1", "s1", X, owner_number=A)
@@ -150,11 +151,14 @@ async def test_a_binding_that_is_gone_takes_only_its_own_calls_along() -> None:
     assert (memory.stats.stored, memory.stats.dropped) == (2, 1)
 
 
-def serving(store: FakeStore, *terms: BindingTerms) -> tuple[RoutingService, CallMemory, FakeClock]:
+async def serving(store: FakeStore, *terms: BindingTerms) -> tuple[RoutingService, CallMemory, FakeClock]:
     clock = FakeClock()
-    source = FakeSource({TENANT: tenant()}, [stored(each, f"b{place}") for place, each in enumerate(terms)])
+    stores = memory_stores(MemoryDatabase(), clock)
+    await stores.tenants.create(tenant())
+    for binding in (stored(each, f"b{place}") for place, each in enumerate(terms)):
+        await stores.bindings.create(TENANT, lambda _, made=binding: made)  # type: ignore[misc]
     memory = CallMemory(store, clock)
-    return RoutingService(source, source, clock, memory=memory), memory, clock
+    return RoutingService(stores.source, stores.history, clock, memory=memory), memory, clock
 
 
 async def called(service: RoutingService, caller: str, *sessions: str) -> list[list[str]]:
@@ -163,7 +167,7 @@ async def called(service: RoutingService, caller: str, *sessions: str) -> list[l
 
 
 async def test_a_batch_goes_round_the_idle_members_and_a_resent_query_gets_the_same() -> None:
-    service, memory, _ = serving(FakeStore(), IDLE)
+    service, memory, _ = await serving(FakeStore(), IDLE)
     answers = await called(service, D, "s1", "s2", "s3", "s4", "s1", "s2")
     first = [each[0] for each in answers]
 
@@ -176,14 +180,14 @@ async def test_a_batch_goes_round_the_idle_members_and_a_resent_query_gets_the_s
 
 async def test_a_group_is_called_also_when_nothing_can_be_recalled() -> None:
     for store in (FakeStore(unavailable=True), FakeStore(hang=asyncio.Event())):
-        service, _, _ = serving(store, IDLE)
+        service, _, _ = await serving(store, IDLE)
         (answer,) = await called(service, D, "s1")
         assert len(answer) == 3
 
 
 async def test_the_owner_calls_back_who_called_last() -> None:
     store = FakeStore()
-    service, _, _ = serving(store, ax(A, callback_to_last_caller=True))
+    service, _, _ = await serving(store, ax(A, callback_to_last_caller=True))
 
     assert await called(service, A, "s1") == [[]]
     await called(service, C, "s2")
@@ -197,7 +201,7 @@ async def test_the_owner_calls_back_who_called_last() -> None:
 
 
 async def test_explaining_leaves_no_trace() -> None:
-    service, memory, clock = serving(FakeStore(), IDLE)
+    service, memory, clock = await serving(FakeStore(), IDLE)
     query = IncomingQuery(TENANT, "s1", D, X)
     explained = await service.explain(query, None)
     assert memory.stats.noted == 0

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,10 +11,12 @@ from common.errors import InvalidArgumentError, NotFoundError, UnavailableError,
 from common.protocol_codes import ResultCode
 from routing_service.answer import RouteAnswer
 from routing_service.domain.binding import Binding
-from routing_service.domain.decision import NOTHING_KNOWN, Candidates, DecisionSource, RouteKey
+from routing_service.domain.decision import Candidates, DecisionSource, RouteKey
 from routing_service.domain.tenant import Tenant
 from routing_service.ports import Known, ReadError
 from routing_service.service.routing import IncomingQuery, RoutingLimits, RoutingService
+from tests.support.routing_memory.stores import Stores, memory_stores
+from tests.support.routing_memory.tables import MemoryDatabase
 from tests.unit.routing_service.builders import (
     FILE_PROMPT,
     MINUTE,
@@ -32,19 +34,17 @@ from tests.unit.routing_service.builders import (
 
 
 @dataclass
-class FakeSource:
-    """A store in memory that can be broken, slowed down and watched."""
+class WatchedSource:
+    """A source that can be broken, slowed down and watched, and that answers as a cache does."""
 
-    known: dict[str, Tenant | ReadError] = field(default_factory=dict)
-    bindings: list[Binding] = field(default_factory=list)
-    past: list[Binding] = field(default_factory=list)
-    broken_keys: set[RouteKey] = field(default_factory=set)
-    away_keys: set[RouteKey] = field(default_factory=set)
+    stores: Stores
+    clock: FakeClock
+    broken_tenants: dict[str, ReadError] = field(default_factory=dict)
+    broken_keys: dict[RouteKey, ReadError] = field(default_factory=dict)
     look_ups: list[tuple[set[str], set[RouteKey]]] = field(default_factory=list)
     tenants_fail: Exception | None = None
     candidates_fail: Exception | None = None
     hang: asyncio.Event | None = None
-    clock: FakeClock | None = None
     takes: timedelta = timedelta()
     tenant_reads: list[set[str]] = field(default_factory=list)
     candidate_reads: list[set[RouteKey]] = field(default_factory=list)
@@ -53,7 +53,8 @@ class FakeSource:
         self.tenant_reads.append(set(tenant_ids))
         if self.tenants_fail is not None:
             raise self.tenants_fail
-        return {each: self.known[each] for each in tenant_ids if each in self.known}
+        found = await self.stores.source.tenants(tenant_ids)
+        return {**found, **{each: error for each, error in self.broken_tenants.items() if each in tenant_ids}}
 
     async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
         self.candidate_reads.append(set(keys))
@@ -61,30 +62,23 @@ class FakeSource:
             raise self.candidates_fail
         if self.hang is not None:
             await self.hang.wait()
-        if self.clock is not None:
-            self.clock.advance(self.takes)
-        errors: dict[RouteKey, ReadError] = dict.fromkeys(self.broken_keys, UnexpectedError("unreadable"))
-        errors |= dict.fromkeys(self.away_keys, UnavailableError("away"))
-        return {key: errors.get(key) or self._known(key, self.bindings) for key in keys}
+        self.clock.advance(self.takes)
+        found = await self.stores.source.candidates(keys)
+        return {key: self.broken_keys.get(key) or _as_cached(each) for key, each in found.items()}
 
     async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
         self.look_ups.append((set(tenant_ids), set(keys)))
         return Known(await self.tenants(tenant_ids), await self.candidates(keys) if keys else {})
 
-    async def tenant_at(self, tenant_id: str, moment: datetime) -> Tenant | None:
-        return None
 
-    async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
-        return self._known(key, self.past)
+def _as_cached(found: Candidates | ReadError) -> Candidates | ReadError:
+    if isinstance(found, Candidates) and found.access_number_known:
+        return replace(found, source=DecisionSource.CACHE)
+    return found
 
-    def _known(self, key: RouteKey, bindings: list[Binding]) -> Candidates:
-        there = [
-            each
-            for each in bindings
-            if each.tenant_id == key.tenant_id and each.terms.access_number == key.access_number
-        ]
-        mine = tuple(each for each in there if {key.calling_number, ""} & set(each.terms.claims()))
-        return Candidates(True, mine, DecisionSource.CACHE) if there else NOTHING_KNOWN
+
+async def bind(stores: Stores, binding: Binding) -> None:
+    await stores.bindings.create(binding.tenant_id, lambda _: binding)
 
 
 @pytest.fixture
@@ -93,13 +87,21 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def source(clock: FakeClock) -> FakeSource:
-    return FakeSource({TENANT: tenant(failure_prompts={"default": FILE_PROMPT})}, [stored(axb())], clock=clock)
+async def stores(clock: FakeClock) -> Stores:
+    stores = memory_stores(MemoryDatabase(), clock)
+    await stores.tenants.create(tenant(failure_prompts={"default": FILE_PROMPT}))
+    await bind(stores, stored(axb()))
+    return stores
 
 
 @pytest.fixture
-def service(source: FakeSource, clock: FakeClock) -> RoutingService:
-    return RoutingService(source, source, clock, RoutingLimits(max_batch_queries=8))
+def source(stores: Stores, clock: FakeClock) -> WatchedSource:
+    return WatchedSource(stores, clock)
+
+
+@pytest.fixture
+def service(source: WatchedSource, clock: FakeClock) -> RoutingService:
+    return RoutingService(source, source.stores.history, clock, RoutingLimits(max_batch_queries=8))
 
 
 def query(
@@ -120,8 +122,8 @@ async def test_answers_come_in_the_order_of_the_queries(service: RoutingService)
     assert answers[0].source is DecisionSource.CACHE
 
 
-async def test_each_answer_says_where_it_was_read_what_is_bound(service: RoutingService, source: FakeSource) -> None:
-    source.away_keys.add(RouteKey(TENANT, X, B))
+async def test_each_answer_says_where_it_was_read_what_is_bound(service: RoutingService, source: WatchedSource) -> None:
+    source.broken_keys[RouteKey(TENANT, X, B)] = UnavailableError("away")
     answers = await service.resolve_batch(
         [query(), query("13700001111"), query(access="02566000009"), query(access="x"), query("13900001111")], None
     )
@@ -146,16 +148,16 @@ async def test_the_caller_is_recognised_however_it_is_written(service: RoutingSe
 
 
 @pytest.mark.parametrize("hidden", ["", "anonymous", "unknown", "*31#", "1" * 90])
-async def test_a_hidden_caller_reaches_owners_only(service: RoutingService, source: FakeSource, hidden: str) -> None:
-    source.bindings.append(stored(ax(A, "+862566000002"), "b2"))
+async def test_a_hidden_caller_reaches_owners_only(service: RoutingService, stores: Stores, hidden: str) -> None:
+    await bind(stores, stored(ax(A, "+862566000002"), "b2"))
     answers = await service.resolve_batch([query(hidden), query(hidden, "02566000002")], None)
 
     assert results(answers) == [ResultCode.NO_BINDING, ResultCode.SUCCESS]
 
 
-async def test_each_item_fails_alone(service: RoutingService, source: FakeSource) -> None:
-    source.known["broken"] = UnexpectedError("unreadable")
-    source.broken_keys.add(RouteKey(TENANT, X, "+8613500001111"))
+async def test_each_item_fails_alone(service: RoutingService, source: WatchedSource) -> None:
+    source.broken_tenants["broken"] = UnexpectedError("unreadable")
+    source.broken_keys[RouteKey(TENANT, X, "+8613500001111")] = UnexpectedError("unreadable")
     answers = await service.resolve_batch(
         [
             query(),
@@ -184,21 +186,21 @@ async def test_each_item_fails_alone(service: RoutingService, source: FakeSource
     assert source.tenant_reads == [{TENANT, "nobody", "broken"}], "what can't be an id is not looked for"
 
 
-async def test_the_store_is_read_once_for_a_batch(service: RoutingService, source: FakeSource) -> None:
+async def test_the_store_is_read_once_for_a_batch(service: RoutingService, source: WatchedSource) -> None:
     await service.resolve_batch([query(), query("+8613800001111"), query("13900001111")], None)
 
     assert source.tenant_reads == [{TENANT}]
     assert source.candidate_reads == [{RouteKey(TENANT, X, A), RouteKey(TENANT, X, B)}]
 
 
-async def test_store_down(service: RoutingService, source: FakeSource) -> None:
+async def test_store_down(service: RoutingService, source: WatchedSource) -> None:
     source.tenants_fail = UnavailableError("down")
 
     assert results(await service.resolve_batch([query(), query(tenant_id="x")], None)) == [ResultCode.UNAVAILABLE] * 2
 
 
 async def test_store_going_down_half_way_still_answers_what_needs_no_binding(
-    service: RoutingService, source: FakeSource
+    service: RoutingService, source: WatchedSource
 ) -> None:
     source.candidates_fail = UnavailableError("down")
     answers = await service.resolve_batch([query(), query(tenant_id="nobody"), query(access="x")], None)
@@ -207,22 +209,22 @@ async def test_store_going_down_half_way_still_answers_what_needs_no_binding(
     assert answers[0].attributes.caller_prompt == "1.wav", "the enterprise's prompt for when we can't decide"
 
 
-async def test_an_item_is_timed_out_by_its_own_budget(service: RoutingService, source: FakeSource) -> None:
+async def test_an_item_is_timed_out_by_its_own_budget(service: RoutingService, source: WatchedSource) -> None:
     source.takes = timedelta(milliseconds=40)
     answers = await service.resolve_batch([query(budget=0.03), query(budget=0.05), query()], 0.045)
 
     assert results(answers) == [ResultCode.TIMED_OUT, ResultCode.SUCCESS, ResultCode.SUCCESS]
 
 
-async def test_a_hanging_store_is_given_up_when_the_time_is_up(service: RoutingService, source: FakeSource) -> None:
+async def test_a_hanging_store_is_given_up_when_the_time_is_up(service: RoutingService, source: WatchedSource) -> None:
     source.hang = asyncio.Event()
 
     assert results(await service.resolve_batch([query(), query(budget=0.001)], 0.01)) == [ResultCode.TIMED_OUT] * 2
 
 
-async def test_the_default_budget_applies_without_a_deadline(source: FakeSource, clock: FakeClock) -> None:
+async def test_the_default_budget_applies_without_a_deadline(source: WatchedSource, clock: FakeClock) -> None:
     source.hang = asyncio.Event()
-    service = RoutingService(source, source, clock, RoutingLimits(default_budget_seconds=0.01))
+    service = RoutingService(source, source.stores.history, clock, RoutingLimits(default_budget_seconds=0.01))
 
     assert results(await service.resolve_batch([query()], None)) == [ResultCode.TIMED_OUT]
 
@@ -233,7 +235,7 @@ async def test_a_batch_that_is_too_long(service: RoutingService) -> None:
     assert error.value.field == "queries"
 
 
-async def test_an_empty_batch(service: RoutingService, source: FakeSource) -> None:
+async def test_an_empty_batch(service: RoutingService, source: WatchedSource) -> None:
     assert await service.resolve_batch([], None) == []
     assert source.tenant_reads == []
 
@@ -248,8 +250,11 @@ async def test_explain_answers_as_resolve_does(service: RoutingService) -> None:
             assert explanation.considered[-1].detail == answer.reason
 
 
-async def test_explain_of_the_past_uses_what_was_bound_then(service: RoutingService, source: FakeSource) -> None:
-    source.past = [stored(axb(A, "+8613700001111"), "b0")]
+async def test_explain_of_the_past_uses_what_was_bound_then(service: RoutingService, stores: Stores) -> None:
+    await stores.bindings.delete(TENANT, "b1", lambda _: None, NOW)
+    await bind(stores, stored(axb(A, "+8613700001111"), "b0", at=NOW - 2 * MINUTE))
+    await stores.bindings.delete(TENANT, "b0", lambda _: None, NOW)
+    await bind(stores, stored(axb(), "b2"))
     then = await service.explain(query(), NOW - MINUTE)
 
     assert then.answer.members[0].number == "13700001111"
@@ -257,8 +262,8 @@ async def test_explain_of_the_past_uses_what_was_bound_then(service: RoutingServ
     assert (await service.explain(query(), NOW)).answer.members[0].number == "13900001111"
 
 
-async def test_explain_of_the_future_judges_what_is_bound_now(service: RoutingService, source: FakeSource) -> None:
-    source.bindings = [stored(axb(expires_at=NOW + MINUTE))]
+async def test_explain_of_the_future_judges_what_is_bound_now(service: RoutingService, stores: Stores) -> None:
+    await stores.bindings.update(TENANT, "b1", lambda *_: stored(axb(expires_at=NOW + MINUTE), revision=2))
 
     assert (await service.explain(query(), NOW + MINUTE)).answer.result is ResultCode.NOT_IN_FORCE
 
@@ -269,14 +274,14 @@ async def test_explain_for_an_unknown_tenant(service: RoutingService) -> None:
             await service.explain(query(tenant_id=tenant_id), None)
 
 
-async def test_explain_while_the_store_is_down(service: RoutingService, source: FakeSource) -> None:
+async def test_explain_while_the_store_is_down(service: RoutingService, source: WatchedSource) -> None:
     source.candidates_fail = UnavailableError("down")
     with pytest.raises(UnavailableError):
         await service.explain(query(), None)
 
 
 async def test_tenants_and_bindings_are_read_together_once_the_region_is_known(
-    service: RoutingService, source: FakeSource
+    service: RoutingService, source: WatchedSource
 ) -> None:
     await service.resolve_batch([query()], None)
     assert len(source.candidate_reads) == 1
@@ -287,28 +292,28 @@ async def test_tenants_and_bindings_are_read_together_once_the_region_is_known(
     assert len(source.candidate_reads) == 2
 
 
-async def test_a_region_that_has_changed_is_noticed(service: RoutingService, source: FakeSource) -> None:
+async def test_a_region_that_has_changed_is_noticed(service: RoutingService, stores: Stores) -> None:
     await service.resolve_batch([query()], None)
     # The same digits are other numbers now, and those have another binding.
     abroad = axb(a="+85291234567", b="+85298765432", x="+85223456789")
-    source.known[TENANT] = tenant(default_region="HK")
-    source.bindings.append(stored(abroad, "b2"))
+    await stores.tenants.update(TENANT, lambda *_: tenant(default_region="HK"), with_profiles=False)
+    await bind(stores, stored(abroad, "b2"))
     (answer,) = await service.resolve_batch([query("91234567", "23456789")], None)
 
     assert answer.binding_id == "b2"
 
 
 async def test_a_key_that_can_not_be_read_now_fails_alone_and_with_the_tenants_prompt(
-    service: RoutingService, source: FakeSource
+    service: RoutingService, source: WatchedSource
 ) -> None:
-    source.away_keys.add(RouteKey(TENANT, X, A))
+    source.broken_keys[RouteKey(TENANT, X, A)] = UnavailableError("away")
     answers = await service.resolve_batch([query(), query("13900001111")], None)
 
     assert results(answers) == [ResultCode.UNAVAILABLE, ResultCode.SUCCESS]
     assert answers[0].attributes.caller_prompt == "1.wav"
 
 
-async def test_a_tenant_that_can_not_be_read_now(service: RoutingService, source: FakeSource) -> None:
-    source.known[TENANT] = UnavailableError("away")
+async def test_a_tenant_that_can_not_be_read_now(service: RoutingService, source: WatchedSource) -> None:
+    source.broken_tenants[TENANT] = UnavailableError("away")
 
     assert results(await service.resolve_batch([query()], None)) == [ResultCode.UNAVAILABLE]

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from common.errors import AlreadyExistsError, AxbridgeError, InvalidArgumentError, NotFoundError, UnavailableError
 from common.protocol_codes import ResultCode
-from routing_service.domain.binding import EVERY_CALLER, Binding, BindingTerms
-from routing_service.domain.decision import NOTHING_KNOWN, Candidates, RouteKey
-from routing_service.pool_ports import NumberPoolStore
-from routing_service.ports import BindingFilter, BindingHistory, BindingStore, CandidateSource, TenantStore
+from routing_service.domain.binding import Binding, BindingTerms
+from routing_service.domain.decision import Candidates, RouteKey
+from routing_service.domain.number_list import NumberListEntry
+from routing_service.domain.number_pool import AccessNumber
+from routing_service.domain.tenant import Tenant
+from routing_service.ports import Known, ReadError
 from routing_service.service.shadow import (
     MAX_PROPOSED,
     MAX_QUERIES_AT_ONCE,
@@ -24,6 +26,8 @@ from routing_service.service.shadow import (
     ShadowService,
     ShadowStores,
 )
+from tests.support.routing_memory.stores import Stores, memory_stores
+from tests.support.routing_memory.tables import MemoryDatabase
 from tests.unit.routing_service.builders import (
     MINUTE,
     NOW,
@@ -46,44 +50,42 @@ Change = tuple[int, str, str]
 
 
 class World:
-    """A tenant with bindings and a pool, as every port that a replay reads."""
+    """What is stored: a tenant with bindings, a pool and lists. With a `failure` nothing can be read of its numbers."""
 
     def __init__(self, *bindings: Binding, pooled: Collection[str] = (), **settings: Any) -> None:
-        self.bindings = {each.binding_id: each for each in bindings}
-        self.in_pools = set(pooled)
+        self.bindings = bindings
+        self.in_pools = [AccessNumber(each, TENANT) for each in pooled]
         self.known_tenant = tenant(TENANT, **settings)
-        self.entries: tuple[Any, ...] = ()
+        self.entries: tuple[NumberListEntry, ...] = ()
         self.failure: UnavailableError | None = None
 
-    async def get(self, tenant_id: str, binding_id: str = "") -> Any:
-        if binding_id:
-            return self.bindings.get(binding_id) if tenant_id == TENANT else None
-        return self.known_tenant if tenant_id == TENANT else None
+    async def stores(self) -> Stores:
+        stores = memory_stores(MemoryDatabase(), FakeClock())
+        # What was stored before may show numbers that nothing new may show.
+        await stores.tenants.create(tenant(TENANT, foreign_display_numbers_allowed=True))
+        await stores.pools.add(TENANT, lambda _: self.in_pools, NOW)
+        for binding in self.bindings:
+            await stores.bindings.create(TENANT, lambda _, made=binding: made)  # type: ignore[misc]
+        for entry in self.entries:
+            await stores.lists.create(TENANT, lambda _, made=entry: made)  # type: ignore[misc]
+        await stores.tenants.update(TENANT, lambda *_: self.known_tenant, with_profiles=False)
+        return stores if self.failure is None else replace(stores, source=FailingSource(self.failure))
 
-    async def list_page(self, which: BindingFilter, after: object, limit: int) -> Sequence[Binding]:
-        there = [each for each in self.bindings.values() if each.terms.access_number == which.access_number]
-        return there[:limit]
 
-    async def pooled(self, tenant_id: str, numbers: Collection[str]) -> Collection[str]:
-        return self.in_pools.intersection(numbers)
+@dataclass(frozen=True, slots=True)
+class FailingSource:
+    """CandidateSource that can read nothing."""
 
-    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | UnavailableError]:
-        return {key: self.failure or self._candidates(key) for key in keys}
+    error: UnavailableError
 
-    async def candidates_at(self, key: RouteKey, moment: datetime) -> Candidates:
-        assert moment == NOW
-        return replace(self._candidates(key), list_entries=self.entries)
+    async def tenants(self, tenant_ids: Collection[str]) -> Mapping[str, Tenant | ReadError]:
+        return dict.fromkeys(tenant_ids, self.error)
 
-    def _candidates(self, key: RouteKey) -> Candidates:
-        there = [each for each in self.bindings.values() if each.terms.access_number == key.access_number]
-        claimed = {key.calling_number, EVERY_CALLER}
-        if not there and key.access_number not in self.in_pools:
-            return NOTHING_KNOWN
-        return Candidates(
-            True,
-            tuple(each for each in there if claimed.intersection(each.terms.claims())),
-            list_entries=self.entries,
-        )
+    async def candidates(self, keys: Collection[RouteKey]) -> Mapping[RouteKey, Candidates | ReadError]:
+        return dict.fromkeys(keys, self.error)
+
+    async def look_up(self, tenant_ids: Collection[str], keys: Collection[RouteKey]) -> Known:
+        return Known(await self.tenants(tenant_ids), await self.candidates(keys))
 
 
 def asked(calling: str, access: str = X, at: datetime = NOW) -> ShadowQuery:
@@ -100,14 +102,9 @@ def proposed(*terms: BindingTerms | tuple[str, BindingTerms], deleted: Sequence[
 async def differences(
     world: World, proposal: Proposal, *lots: Sequence[ShadowQuery]
 ) -> Sequence[Sequence[ShadowDifference]]:
-    stores = ShadowStores(
-        cast(CandidateSource, world),
-        cast(BindingHistory, world),
-        cast(BindingStore, world),
-        cast(TenantStore, world),
-        cast(NumberPoolStore, world),
-    )
-    service = ShadowService(stores, FakeClock())
+    stores = await world.stores()
+    read = ShadowStores(stores.source, stores.history, stores.bindings, stores.tenants, stores.pools)
+    service = ShadowService(read, FakeClock())
 
     async def queries() -> AsyncIterator[Sequence[ShadowQuery]]:
         for each in lots:
