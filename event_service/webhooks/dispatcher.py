@@ -7,7 +7,7 @@ shares only what it may have beyond them. No transaction is open while a request
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -67,6 +67,9 @@ class Dispatcher:
         self._sending: dict[asyncio.Task[None], LeasedDelivery] = {}
         self._in_flight: Counter[str] = Counter()
         self._settlements: list[Settlement] = []
+        # Endpoints that have all the requests they may have, by when they are asked for again: each look for more is a
+        # transaction that writes, and for others it is one more to wait for.
+        self._full_until: dict[str, float] = {}
 
     @property
     def in_flight(self) -> int:
@@ -95,14 +98,17 @@ class Dispatcher:
 
     async def lease_step(self) -> bool:
         """Lease what is due and begin to send it. Whether there was anything."""
-        now_us = to_microseconds(self._clock.now())
-        due = await self._queue.due(now_us)
+        now_us, began = to_microseconds(self._clock.now()), self._clock.monotonic()
+        self._full_until = {each: until for each, until in self._full_until.items() if until > began}
+        due = [each for each in await self._queue.due(now_us) if each not in self._full_until]
         most = self._shares(due)
         if not most:
             return False
         margin_us = int(self._limits.margin_seconds * 1_000_000)
         request = LeaseRequest(list(most), secrets.token_hex(8), now_us, margin_us, most)
+        waiting = {each: self._in_flight[each] for each in most if self._in_flight[each]}
         batches = await self._queue.lease(request)
+        self._note_full(waiting, {batch.webhook.webhook_id for batch in batches}, began)
         late: list[LeasedDelivery] = []
         for batch in batches:
             # The database took so long, or the machine was stopped, that the request could outlast its lease and meet
@@ -134,9 +140,17 @@ class Dispatcher:
             _log.warning("attempts came too late to count", late=len(settlements) - counted)
         for settlement in settlements:
             self._in_flight[settlement.lease.webhook_id] -= 1
+            self._full_until.pop(settlement.lease.webhook_id, None)
         # What waited behind them is due now.
         self._lease_pace.wake()
         return len(settlements)
+
+    def _note_full(self, waiting: Mapping[str, int], leased: Collection[str], now: float) -> None:
+        """Endpoints with requests under way (so many when they were asked for) that got no further one, unless room was
+        made meanwhile."""
+        for webhook_id, count in waiting.items():
+            if webhook_id not in leased and self._in_flight[webhook_id] >= count:
+                self._full_until[webhook_id] = now + self._limits.poll_seconds
 
     async def sent(self) -> None:
         """Wait until nothing is under way."""

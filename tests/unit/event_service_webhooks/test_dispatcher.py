@@ -88,6 +88,39 @@ async def test_an_endpoint_that_hangs_delays_no_other() -> None:
     await made.sent()
 
 
+async def test_an_endpoint_that_has_all_it_may_have_is_not_asked_for_at_each_commit() -> None:
+    clock, poster, asked = FakeClock(), FakePoster(), Counter[str]()
+
+    class StrictQueue(FakeQueue):
+        """The endpoint may have one request at a time."""
+
+        async def lease(self, request: LeaseRequest) -> Sequence[LeasedBatch]:
+            asked.update(request.webhook_ids)
+            free = [each for each in request.webhook_ids if each != "wh_1" or not made.in_flight]
+            return await super().lease(replace(request, webhook_ids=free, most=dict.fromkeys(free, 1)))
+
+    queue = StrictQueue()
+    made = Dispatcher(queue, Courier(poster, SEALER, SCHEDULE, clock), clock, DispatchLimits(poll_seconds=0.2))
+    poster.hanging["wh-1.example"] = asyncio.Event()
+    queue.put(webhook("wh_1"), *(lease(number, "wh_1") for number in range(3)))
+    assert await made.lease_step()
+    for number in range(100, 110):
+        queue.put(webhook("wh_2"), lease(number, "wh_2"))
+        assert await made.lease_step()
+    # Once for its request, and once to find that it may not have another one.
+    assert asked == {"wh_1": 2, "wh_2": 10}
+    clock.advance(0.2)
+    assert not await made.lease_step()
+    assert asked["wh_1"] == 3
+    # Its own answer makes room at once.
+    poster.hanging["wh-1.example"].set()
+    await made.sent()
+    await made.settle_step()
+    assert await made.lease_step()
+    assert asked["wh_1"] == 4
+    await made.sent()
+
+
 async def test_every_endpoint_has_room_for_one_however_many_hang() -> None:
     queue, poster = FakeQueue(), FakePoster()
     for number in range(20):
