@@ -14,6 +14,8 @@ from common.protocol_codes import PromptVariableType
 
 # The largest number of most of the contracts' fields.
 INT32_MAX = 2**31 - 1
+# Of ids and revisions.
+INT64_MAX = 2**63 - 1
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 _VARIABLE_TYPES = {
@@ -60,7 +62,7 @@ def parse_span_from_now(text: str, option: str) -> datetime:
 
 def countable(number: int) -> int:
     """A number that the contracts have room for. Raises typer.BadParameter."""
-    if number >= 2**63:
+    if number > INT64_MAX:
         raise typer.BadParameter("that is more than can be counted")
     return number
 

@@ -12,7 +12,7 @@ from cli.bind import Tenant
 from cli.clients import EventsTarget, events_client
 from cli.option_groups import spread_options
 from cli.output import OutputOptions, message_dict, print_json, print_message, print_messages, stdout_console
-from cli.values import Choice, parse_duration
+from cli.values import INT32_MAX, INT64_MAX, Choice, countable, parse_duration
 from cli.webhook_view import attempt_line, attempts_table, dead_letters_table, show_webhook, webhooks_table
 from common.errors import AxbridgeError
 
@@ -21,7 +21,8 @@ app = typer.Typer(help="Webhooks: where a tenant's messages are posted, and what
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `webhooks list` shows it.")]
 Limit = Annotated[int, typer.Option(min=1, help="Most to list.")]
 DeliveryIds = Annotated[
-    list[int] | None, typer.Argument(metavar="[DELIVERY_ID]...", help="As `webhooks dead-letters` shows them.")
+    list[int] | None,
+    typer.Argument(metavar="[DELIVERY_ID]...", min=1, max=INT64_MAX, help="As `webhooks dead-letters` shows them."),
 ]
 
 _PAGE = 1000
@@ -50,10 +51,15 @@ class WebhookOptions:
     code: Annotated[
         list[str] | None, typer.Option("--code", help="Of events, only those with this code. Repeatable.")
     ] = None
-    max_in_flight: Annotated[int | None, typer.Option(help="Most requests at the same time, 1 to 64.")] = None
-    max_per_second: Annotated[int | None, typer.Option(help="Most requests in a second; 0: no bound.")] = None
+    max_in_flight: Annotated[
+        int | None, typer.Option(min=0, max=INT32_MAX, help="Most requests at the same time, 1 to 64.")
+    ] = None
+    max_per_second: Annotated[
+        int | None, typer.Option(min=0, max=INT32_MAX, help="Most requests in a second; 0: no bound.")
+    ] = None
     timeout_ms: Annotated[
-        int | None, typer.Option(help="How long a request may take, milliseconds, 1000 to 30000.")
+        int | None,
+        typer.Option(min=0, max=INT32_MAX, help="How long a request may take, milliseconds, 1000 to 30000."),
     ] = None
     state: Annotated[StateChoice | None, typer.Option(help="paused: messages gather; disabled: they pass by.")] = None
 
@@ -76,8 +82,6 @@ class WebhookOptions:
         for name in ("max_in_flight", "max_per_second", "timeout_ms"):
             number = getattr(self, name)
             if number is not None:
-                if number < 0:
-                    raise typer.BadParameter(f"--{name.replace('_', '-')} takes no negative number")
                 setattr(webhook.limits, name, number)
                 paths.append(f"limits.{name}")
         return paths
@@ -152,7 +156,9 @@ def update(
     clear: Annotated[
         list[str] | None, typer.Option(metavar="FIELD", help="Set a field back, such as event_codes. Repeatable.")
     ] = None,
-    if_revision: Annotated[int, typer.Option(min=0, help="Only when this is the current revision.")] = 0,
+    if_revision: Annotated[
+        int, typer.Option(min=0, callback=countable, help="Only when this is the current revision; 0: any.")
+    ] = 0,
 ) -> None:
     """Change the settings that are given and leave the others. A new URL, and --state enabled, try everything anew."""
     webhook = webhook_pb2.Webhook(tenant_id=tenant, webhook_id=webhook_id)

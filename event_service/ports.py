@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from common.auth.grants import ANONYMOUS
 from event_service.domain import CallEvent, CallRevision, CallState, LoggedDecision
 
 
@@ -246,9 +247,9 @@ class CallUpkeep(Protocol):
         """Give up those of these calls that are still overdue; how many there were."""
         ...
 
-    async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
+    async def refold(self, names: Sequence[CallName], *, dry_run: bool, actor: str = ANONYMOUS) -> Sequence[CallName]:
         """Make these calls' records anew from the log; those whose record was different, or missing. With `dry_run`
-        nothing is written."""
+        nothing is written. Those that are written are named in the audit log, by `actor`: one entry for each tenant."""
         ...
 
     async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:
@@ -316,6 +317,10 @@ class Quarantine(Protocol):
         """At most `limit` messages behind `after_id` by id; of one tenant, or of all for an empty `tenant_id`."""
         ...
 
-    async def delete(self, message_ids: Collection[int]) -> int:
-        """Remove messages; how many there were. Ids that are not there are passed over."""
+    async def delete(self, message_ids: Collection[int], now_us: int, actor: str = ANONYMOUS) -> int:
+        """Remove messages; how many there were. Ids that are not there are passed over.
+
+        Those that there were are named in the audit log, by `actor`: one entry for each tenant, `*` where a message
+        names none.
+        """
         ...

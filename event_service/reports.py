@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from common.auth.grants import ANONYMOUS
 from common.errors import InvalidArgumentError
 from event_service.domain import CallRevision, CallState
 from event_service.page_tokens import position_behind
@@ -121,11 +122,17 @@ class CallReporting:
         return ActiveCalls(sum(counts.values()), counts.get(CallState.ANSWERED, 0))
 
     async def rebuild(
-        self, which: CallPeriod, *, dry_run: bool, position: RebuildPosition | None = None
+        self,
+        which: CallPeriod,
+        *,
+        dry_run: bool,
+        position: RebuildPosition | None = None,
+        actor: str = ANONYMOUS,
     ) -> RebuildResult:
         """Fold calls of a period anew from the log, for some seconds. With `dry_run` the records are only compared.
 
-        Without bounds of time, calls that the log has and that have no record get one, after all others.
+        Without bounds of time, calls that the log has and that have no record get one, after all others. `actor` is who
+        wants it, for the audit log.
         """
         _check_period(which)
         position = position if position is not None else RebuildPosition()
@@ -136,7 +143,8 @@ class CallReporting:
             wanted, position = await self._to_refold(which, position)
             for start in range(0, len(wanted), REFOLD_CALLS):
                 began = self._monotonic()
-                found = await self._upkeep.refold(wanted[start : start + REFOLD_CALLS], dry_run=dry_run)
+                some = wanted[start : start + REFOLD_CALLS]
+                found = await self._upkeep.refold(some, dry_run=dry_run, actor=actor)
                 different += len(found)
                 names += found[: MAX_NAMED_DIFFERENCES - len(names)]
                 await self._sleep((self._monotonic() - began) * _PAUSE_SHARE)

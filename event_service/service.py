@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from common.auth.grants import ANONYMOUS
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError, NotFoundError
 from common.numbers import DEFAULT_REGION, is_region, normalize_number
@@ -198,10 +199,12 @@ class QuarantineDesk:
         messages = list(_fitting(found[:size], lambda message: len(message.raw_body)))
         return QuarantinePage(messages, str(messages[-1].message_id) if len(found) > len(messages) else "")
 
-    async def delete(self, message_ids: Sequence[int]) -> int:
-        """Remove messages; how many there were."""
+    async def delete(self, message_ids: Sequence[int], actor: str = ANONYMOUS) -> int:
+        """Remove messages; how many there were. `actor` is who wants it, for the audit log."""
         _check_batch("message_ids", len(message_ids))
-        return await self._quarantine.delete(message_ids) if message_ids else 0
+        if not message_ids:
+            return 0
+        return await self._quarantine.delete(message_ids, to_microseconds(self._clock.now()), actor)
 
 
 def _fitting(items: Iterable[_Item], size_of: Callable[[_Item], int]) -> Iterator[_Item]:

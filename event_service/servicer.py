@@ -6,6 +6,7 @@ from typing import Any
 import grpc.aio
 from axbridge.events.v1 import call_service_pb2, call_service_pb2_grpc, event_service_pb2, event_service_pb2_grpc
 
+from common.auth.grants import current_caller
 from common.auth.unmasking import whole_numbers_wanted
 from common.clock import Clock, to_microseconds
 from common.errors import InvalidArgumentError
@@ -112,7 +113,7 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
             event_service_pb2.DeleteQuarantinedRequest, event_service_pb2.DeleteQuarantinedResponse
         ],
     ) -> event_service_pb2.DeleteQuarantinedResponse:
-        deleted = await self._quarantine.delete(list(request.message_ids))
+        deleted = await self._quarantine.delete(list(request.message_ids), current_caller())
         return event_service_pb2.DeleteQuarantinedResponse(deleted=deleted)
 
 
@@ -209,7 +210,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         period = convert.period_from_message(request)
         asked = [*_asked(period), request.dry_run]
         position = convert.rebuild_position(read_page_token(request.page_token, asked)) if request.page_token else None
-        result = await self._reporting.rebuild(period, dry_run=request.dry_run, position=position)
+        result = await self._reporting.rebuild(
+            period, dry_run=request.dry_run, position=position, actor=current_caller()
+        )
         following = result.following
         return call_service_pb2.RebuildCallsResponse(
             calls=result.calls,

@@ -7,8 +7,12 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.auth.grants import ANONYMOUS
+from common.auth.unmasking import ALL_TENANTS_ENTRY
 from common.logs import get_logger
 from event_service.ports import QuarantinedMessage
+from event_service.privacy.audit import AuditRecord
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
 from event_service.sql_schema import quarantine, quarantine_totals
 
@@ -68,18 +72,24 @@ class SqlQuarantine:
 
         return await self._database.read(work)
 
-    async def delete(self, message_ids: Collection[int]) -> int:
+    async def delete(self, message_ids: Collection[int], now_us: int, actor: str = ANONYMOUS) -> int:
         wanted = quarantine.c.message_id.in_(sorted(set(message_ids)))
 
         async def work(connection: AsyncConnection) -> int:
             totals = await _lock_totals(connection)
-            sizes = (await connection.execute(select(quarantine.c.size_bytes).where(wanted))).scalars().all()
-            if sizes:
+            query = select(quarantine.c.message_id, quarantine.c.tenant_id, quarantine.c.size_bytes).where(wanted)
+            found = (await connection.execute(query.order_by(quarantine.c.message_id))).all()
+            if found:
                 await connection.execute(delete(quarantine).where(wanted))
-                totals.messages -= len(sizes)
-                totals.size_bytes -= sum(sizes)
+                totals.messages -= len(found)
+                totals.size_bytes -= sum(row.size_bytes for row in found)
                 await _store_totals(connection, totals)
-            return len(sizes)
+            ids: dict[str, list[str]] = {}
+            for row in found:
+                ids.setdefault(row.tenant_id or ALL_TENANTS_ENTRY, []).append(str(row.message_id))
+            records = {each: AuditRecord("quarantine.delete", "", before={"message_ids": ids[each]}) for each in ids}
+            await write_audit(connection, [record.entry(each, now_us, actor) for each, record in records.items()])
+            return len(found)
 
         return await self._database.write(work)
 

@@ -195,5 +195,9 @@ audit_entries = Table(
     Column("action", Text, nullable=False),
     # A JSON object.
     Column("after_json", Text, nullable=False),
+    # What it was done to, and a JSON object of what that was before; empty where there was nothing.
+    Column("object_id", Text, nullable=False, server_default=""),
+    Column("before_json", Text, nullable=False, server_default=""),
 )
 Index("audit_entries_tenant", audit_entries.c.tenant_id, audit_entries.c.entry_id)
+Index("audit_entries_object", audit_entries.c.tenant_id, audit_entries.c.object_id, audit_entries.c.entry_id)

@@ -6,10 +6,13 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, case, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.auth.grants import ANONYMOUS
 from common.clock import Clock, to_microseconds
 from event_service.append_plan import AppendPlan, plan_refold
 from event_service.domain import CallState, call_key, partition_of
 from event_service.ports import CallName, LogSlice, Patience
+from event_service.privacy.audit import AuditRecord
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
 from event_service.sql_heads import lock_heads
 from event_service.sql_log import load_calls, write_plan
@@ -80,11 +83,11 @@ class SqlCallUpkeep:
     async def close(self, names: Sequence[CallName], now_us: int, patience: Patience) -> int:
         return len(await self._refold(names, closing=(now_us, patience), dry_run=False))
 
-    async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
-        return await self._refold(names, closing=None, dry_run=dry_run)
+    async def refold(self, names: Sequence[CallName], *, dry_run: bool, actor: str = ANONYMOUS) -> Sequence[CallName]:
+        return await self._refold(names, closing=None, dry_run=dry_run, actor=actor)
 
     async def _refold(
-        self, names: Sequence[CallName], *, closing: tuple[int, Patience] | None, dry_run: bool
+        self, names: Sequence[CallName], *, closing: tuple[int, Patience] | None, dry_run: bool, actor: str = ""
     ) -> Sequence[CallName]:
         by_key = {call_key(name.tenant_id, name.session_id): name for name in names}
         if not by_key:
@@ -108,10 +111,21 @@ class SqlCallUpkeep:
                 plan = AppendPlan((), (), (), (), (), (), new, changed, {})
                 now_us = to_microseconds(self._clock.now())
                 await write_plan(connection, plan, partitions, heads, now_us, await _first_days(connection, missing))
+                if actor:
+                    # Calls without an end are given up by the clock, and by nobody.
+                    await _note_rebuilt(connection, [by_key[key] for key, _ in folded], now_us, actor)
             return [by_key[key] for key, _ in folded]
 
         # Also to compare: a record and its events belong together only while nobody appends.
         return await self._database.write(work)
+
+
+async def _note_rebuilt(connection: AsyncConnection, names: Sequence[CallName], now_us: int, actor: str) -> None:
+    sessions: dict[str, list[str]] = {}
+    for name in names:
+        sessions.setdefault(name.tenant_id, []).append(name.session_id)
+    records = {each: AuditRecord("calls.rebuild", "", after={"session_ids": sessions[each]}) for each in sessions}
+    await write_audit(connection, [record.entry(each, now_us, actor) for each, record in records.items()])
 
 
 def _overdue(now_us: int, patience: Patience) -> tuple[ColumnElement[bool], ...]:

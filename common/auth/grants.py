@@ -46,8 +46,10 @@ class Grant:
         return self.expires_at is not None and now >= self.expires_at
 
 
+# What a caller is named whom nothing names.
+ANONYMOUS = "anonymous"
 # Who calls a service that has no credentials configured: it then listens on loopback only, or was told to be insecure.
-OPEN_GRANT = Grant("anonymous", "", None, frozenset(Scope))
+OPEN_GRANT = Grant(ANONYMOUS, "", None, frozenset(Scope))
 
 _current: ContextVar[Grant | None] = ContextVar("axbridge_caller", default=None)
 
@@ -55,6 +57,12 @@ _current: ContextVar[Grant | None] = ContextVar("axbridge_caller", default=None)
 def current_grant() -> Grant | None:
     """Whose RPC this task serves; None outside of an RPC, and for the health service's open methods."""
     return _current.get()
+
+
+def current_caller() -> str:
+    """The name of whoever calls, as audit logs write it down."""
+    grant = current_grant()
+    return ANONYMOUS if grant is None else grant.caller
 
 
 def set_current_grant(grant: Grant) -> None:

@@ -20,7 +20,7 @@ class PrivacyServicer(privacy_service_pb2_grpc.PrivacyServiceServicer):
         request: pb.ListAuditEntriesRequest,
         context: grpc.aio.ServicerContext[pb.ListAuditEntriesRequest, pb.ListAuditEntriesResponse],
     ) -> pb.ListAuditEntriesResponse:
-        page = await self._audit.list_page(request.tenant_id, request.page_size, request.page_token)
+        page = await self._audit.list_page(request.tenant_id, request.page_size, request.page_token, request.object_id)
         return pb.ListAuditEntriesResponse(
             entries=[_entry_to_message(entry) for entry in page.entries], next_page_token=page.next_page_token
         )
@@ -28,7 +28,12 @@ class PrivacyServicer(privacy_service_pb2_grpc.PrivacyServiceServicer):
 
 def _entry_to_message(entry: AuditEntry) -> pb.AuditEntry:
     message = pb.AuditEntry(
-        entry_id=entry.entry_id, actor=entry.actor, action=entry.action, after_json=entry.after_json
+        entry_id=entry.entry_id,
+        actor=entry.actor,
+        action=entry.action,
+        object_id=entry.object_id,
+        before_json=entry.before_json,
+        after_json=entry.after_json,
     )
     message.at.FromDatetime(entry.at)
     return message

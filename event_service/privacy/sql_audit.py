@@ -23,9 +23,13 @@ class SqlAuditLog:
 
         await self._database.write(work)
 
-    async def list_page(self, tenant_id: str, before_entry_id: int | None, limit: int) -> Sequence[AuditEntry]:
+    async def list_page(
+        self, tenant_id: str, object_id: str, before_entry_id: int | None, limit: int
+    ) -> Sequence[AuditEntry]:
         columns = audit_entries.c
         query = select(audit_entries).where(columns.tenant_id == tenant_id)
+        if object_id:
+            query = query.where(columns.object_id == object_id)
         if before_entry_id is not None:
             query = query.where(columns.entry_id < before_entry_id)
 
@@ -38,6 +42,8 @@ class SqlAuditLog:
                     action=row.action,
                     after_json=row.after_json,
                     entry_id=row.entry_id,
+                    object_id=row.object_id,
+                    before_json=row.before_json,
                 )
                 for row in await connection.execute(query.order_by(columns.entry_id.desc()).limit(limit))
             ]
@@ -53,6 +59,8 @@ async def write_audit(connection: AsyncConnection, entries: Sequence[AuditEntry]
             "at_us": to_microseconds(each.at),
             "actor": each.actor,
             "action": each.action,
+            "object_id": each.object_id,
+            "before_json": each.before_json,
             "after_json": each.after_json,
         }
         for each in entries

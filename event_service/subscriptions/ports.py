@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from common.auth.grants import ANONYMOUS
 from event_service.subscriptions.domain import (
     Delivery,
     Heads,
@@ -41,9 +42,14 @@ class Renewal:
 
 
 class SubscriptionStore(Protocol):
-    """The subscriptions of all tenants."""
+    """The subscriptions of all tenants.
 
-    async def create(self, subscription: Subscription, start: StartPosition, most: int) -> Subscription:
+    What is written is in the audit log, by `actor`, when it is written, and only then.
+    """
+
+    async def create(
+        self, subscription: Subscription, start: StartPosition, most: int, actor: str = ANONYMOUS
+    ) -> Subscription:
         """Store a subscription; the one that is there already when it has the same filter, with its place unchanged.
 
         Raises AlreadyExistsError: the name is taken by one with another filter; ResourceExhaustedError: the tenant has
@@ -59,16 +65,19 @@ class SubscriptionStore(Protocol):
         """At most `limit` subscriptions behind `after_name`, by name."""
         ...
 
-    async def delete(self, tenant_id: str, name: str) -> bool:
+    async def delete(self, tenant_id: str, name: str, now_us: int, actor: str = ANONYMOUS) -> bool:
         """Remove a subscription with its place. Whether there was one."""
         ...
 
-    async def seek(self, tenant_id: str, name: str, to: StartPosition, now_us: int) -> bool:
+    async def seek(self, tenant_id: str, name: str, to: StartPosition, now_us: int, actor: str = ANONYMOUS) -> bool:
         """Move a subscription. Whether there is one. Raises FailedPreconditionError while it has a consumer."""
         ...
 
     async def purge_unused(self, now_us: int) -> int:
-        """Remove the subscriptions that had no consumer for longer than they say; how many."""
+        """Remove the subscriptions that had no consumer for longer than they say; how many.
+
+        In the audit log the service itself did it.
+        """
         ...
 
 

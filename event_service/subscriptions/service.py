@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from common.auth.grants import ANONYMOUS
 from common.clock import Clock, to_microseconds
 from common.errors import AxbridgeError, InvalidArgumentError, NotFoundError
 from common.numbers import DEFAULT_REGION, is_region, normalize_number
@@ -43,14 +44,19 @@ class ConsumeRequest:
 
 
 class SubscriptionService:
-    """Manages subscriptions. All methods raise InvalidArgumentError naming the field, and UnavailableError."""
+    """Manages subscriptions. All methods raise InvalidArgumentError naming the field, and UnavailableError.
+
+    `actor` is who wants it, for the audit log.
+    """
 
     def __init__(self, store: SubscriptionStore, clock: Clock, max_per_tenant: int) -> None:
         self._store = store
         self._clock = clock
         self._max_per_tenant = max_per_tenant
 
-    async def create(self, wanted: Subscription, region: str, start: StartPosition) -> Subscription:
+    async def create(
+        self, wanted: Subscription, region: str, start: StartPosition, actor: str = ANONYMOUS
+    ) -> Subscription:
         """Make a subscription; `wanted` has its numbers in any writing. Raises AlreadyExistsError,
         ResourceExhaustedError."""
         _check_name(wanted.tenant_id, wanted.name, "subscription.")
@@ -68,7 +74,7 @@ class SubscriptionService:
             created_at_us=to_microseconds(self._clock.now()),
         )
         with _fields_under("start"):
-            return await self._store.create(subscription, start, self._max_per_tenant)
+            return await self._store.create(subscription, start, self._max_per_tenant, actor)
 
     async def list_subscriptions(self, tenant_id: str, page_size: int, page_token: str) -> SubscriptionPage:
         """A page of a tenant's subscriptions, by name."""
@@ -82,17 +88,17 @@ class SubscriptionService:
         page = found[:size]
         return SubscriptionPage(page, page[-1].subscription.name if len(found) > size else "")
 
-    async def delete(self, tenant_id: str, name: str) -> None:
+    async def delete(self, tenant_id: str, name: str, actor: str = ANONYMOUS) -> None:
         """Remove a subscription. Raises NotFoundError."""
         _check_name(tenant_id, name)
-        if not await self._store.delete(tenant_id, name):
+        if not await self._store.delete(tenant_id, name, to_microseconds(self._clock.now()), actor):
             raise _not_found()
 
-    async def seek(self, tenant_id: str, name: str, to: StartPosition) -> None:
+    async def seek(self, tenant_id: str, name: str, to: StartPosition, actor: str = ANONYMOUS) -> None:
         """Move a subscription. Raises NotFoundError, FailedPreconditionError while it has a consumer."""
         _check_name(tenant_id, name)
         with _fields_under("to"):
-            found = await self._store.seek(tenant_id, name, to, to_microseconds(self._clock.now()))
+            found = await self._store.seek(tenant_id, name, to, to_microseconds(self._clock.now()), actor)
         if not found:
             raise _not_found()
 

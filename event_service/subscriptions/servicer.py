@@ -6,6 +6,7 @@ from typing import Any
 from axbridge.events.v1 import subscription_service_pb2 as pb
 from axbridge.events.v1.subscription_service_pb2_grpc import SubscriptionServiceServicer
 
+from common.auth.grants import current_caller
 from common.errors import InvalidArgumentError
 from event_service.subscriptions import convert
 from event_service.subscriptions.consumer import Outgoing
@@ -27,7 +28,7 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         wanted = convert.subscription_from_message(request.subscription)
         start = convert.start_from_message(request.start, "start")
         region = request.subscription.filter.default_region
-        made = await self._subscriptions.create(wanted, region, start)
+        made = await self._subscriptions.create(wanted, region, start, current_caller())
         return pb.CreateSubscriptionResponse(subscription=convert.subscription_to_message(made))
 
     async def ListSubscriptions(
@@ -42,12 +43,12 @@ class SubscriptionServicer(SubscriptionServiceServicer):
     async def DeleteSubscription(
         self, request: pb.DeleteSubscriptionRequest, context: Any
     ) -> pb.DeleteSubscriptionResponse:
-        await self._subscriptions.delete(request.tenant_id, request.name)
+        await self._subscriptions.delete(request.tenant_id, request.name, current_caller())
         return pb.DeleteSubscriptionResponse()
 
     async def SeekSubscription(self, request: pb.SeekSubscriptionRequest, context: Any) -> pb.SeekSubscriptionResponse:
         to = convert.start_from_message(request.to, "to")
-        await self._subscriptions.seek(request.tenant_id, request.name, to)
+        await self._subscriptions.seek(request.tenant_id, request.name, to, current_caller())
         return pb.SeekSubscriptionResponse()
 
     # Not a generator: a stream must be ended also while its consumer reads nothing.

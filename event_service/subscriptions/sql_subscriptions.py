@@ -8,9 +8,13 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.auth.grants import ANONYMOUS
 from common.errors import AlreadyExistsError, FailedPreconditionError, ResourceExhaustedError
+from event_service.privacy.audit import SERVICE_ACTOR
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
 from event_service.sql_schema import partition_heads
+from event_service.subscriptions import audit_records
 from event_service.subscriptions.domain import (
     Place,
     StartPosition,
@@ -29,7 +33,9 @@ class SqlSubscriptionStore:
     def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
-    async def create(self, subscription: Subscription, start: StartPosition, most: int) -> Subscription:
+    async def create(
+        self, subscription: Subscription, start: StartPosition, most: int, actor: str = ANONYMOUS
+    ) -> Subscription:
         async def work(connection: AsyncConnection) -> Subscription:
             columns = subscriptions.c
             existing = await _find(connection, subscription.tenant_id, subscription.name)
@@ -50,6 +56,9 @@ class SqlSubscriptionStore:
                 for head in heads
             ]
             await connection.execute(insert(subscription_cursors), cursors)
+            record = audit_records.created(subscription, start)
+            entry = record.entry(subscription.tenant_id, subscription.created_at_us, actor)
+            await write_audit(connection, [entry])
             return subscription
 
         try:
@@ -90,16 +99,17 @@ class SqlSubscriptionStore:
 
         return await self._database.read(work)
 
-    async def delete(self, tenant_id: str, name: str) -> bool:
+    async def delete(self, tenant_id: str, name: str, now_us: int, actor: str = ANONYMOUS) -> bool:
         async def work(connection: AsyncConnection) -> bool:
             found = await _find(connection, tenant_id, name, lock=True)
             if found is not None:
                 await _remove(connection, [found.subscription_id])
+                await write_audit(connection, [audit_records.deleted(found).entry(tenant_id, now_us, actor)])
             return found is not None
 
         return await self._database.write(work)
 
-    async def seek(self, tenant_id: str, name: str, to: StartPosition, now_us: int) -> bool:
+    async def seek(self, tenant_id: str, name: str, to: StartPosition, now_us: int, actor: str = ANONYMOUS) -> bool:
         async def work(connection: AsyncConnection) -> bool:
             found = await _find(connection, tenant_id, name, lock=True)
             if found is None:
@@ -112,7 +122,12 @@ class SqlSubscriptionStore:
                 raise FailedPreconditionError(
                     "the subscription has a consumer: stop it first", reason="SUBSCRIPTION_IN_USE"
                 )
-            for number, place in sorted((await places_of(connection, to)).items()):
+            mine = select(cursors.partition_id, cursors.log_offset, cursors.change_offset).where(
+                cursors.subscription_id == found.subscription_id
+            )
+            before = {row[0]: Place(row[1], row[2]) for row in await connection.execute(mine)}
+            places = await places_of(connection, to)
+            for number, place in sorted(places.items()):
                 await connection.execute(
                     update(subscription_cursors)
                     .where(cursors.subscription_id == found.subscription_id, cursors.partition_id == number)
@@ -124,6 +139,8 @@ class SqlSubscriptionStore:
                         generation=cursors.generation + 1,
                     )
                 )
+            record = audit_records.moved(found, before, places, to)
+            await write_audit(connection, [record.entry(tenant_id, now_us, actor)])
             return True
 
         return await self._database.write(work)
@@ -136,9 +153,11 @@ class SqlSubscriptionStore:
             return list((await connection.execute(select(columns.subscription_id).where(unused))).scalars())
 
         async def work(connection: AsyncConnection) -> int:
-            query = select(columns.subscription_id).where(unused).order_by(columns.subscription_id).with_for_update()
-            found = list((await connection.execute(query)).scalars())
-            await _remove(connection, found)
+            query = select(subscriptions).where(unused).order_by(columns.subscription_id).with_for_update()
+            found = [_subscription(row) for row in await connection.execute(query)]
+            await _remove(connection, [each.subscription_id for each in found])
+            entries = [audit_records.deleted(each).entry(each.tenant_id, now_us, SERVICE_ACTOR) for each in found]
+            await write_audit(connection, entries)
             return len(found)
 
         return await self._database.write(work) if await self._database.read(look) else 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.auth.grants import ANONYMOUS
 from common.clock import Clock, to_microseconds
 from common.errors import FailedPreconditionError, InvalidArgumentError
 from common.logs import get_logger
@@ -49,9 +50,9 @@ class DeliveryService:
         counts = await self._desk.counts(webhook.webhook_id)
         return WebhookStatus(health, counts, to_microseconds(self._clock.now()))
 
-    async def test(self, tenant_id: str, webhook_id: str) -> Attempt:
+    async def test(self, tenant_id: str, webhook_id: str, actor: str = ANONYMOUS) -> Attempt:
         """Post a test message now, and tell what came back. Raises NotFoundError."""
-        webhook = await self._webhooks.get(tenant_id, webhook_id)
+        webhook = await self._webhooks.to_test(tenant_id, webhook_id, actor)
         attempt = await self._courier.test(webhook)
         await self._desk.log_attempt(attempt)
         return attempt
@@ -85,7 +86,15 @@ class DeliveryService:
             shown.append(letter)
         return shown, str(shown[-1].delivery_id) if len(found) > len(shown) else ""
 
-    async def replay(self, tenant_id: str, webhook_id: str, delivery_ids: Sequence[int], *, everything: bool) -> int:
+    async def replay(
+        self,
+        tenant_id: str,
+        webhook_id: str,
+        delivery_ids: Sequence[int],
+        *,
+        everything: bool,
+        actor: str = ANONYMOUS,
+    ) -> int:
         """Queue dead letters again; how many. Raises NotFoundError, InvalidArgumentError, FailedPreconditionError."""
         webhook = await self._webhooks.get(tenant_id, webhook_id)
         if everything == bool(delivery_ids):
@@ -98,23 +107,23 @@ class DeliveryService:
             message = "the webhook is disabled, enable it first"
             raise FailedPreconditionError(message, reason="WEBHOOK_DISABLED")
         if not everything:
-            replayed = await self._replay_some(webhook_id, delivery_ids)
+            replayed = await self._replay_some(webhook_id, delivery_ids, actor)
         else:
-            replayed = await self._replay_all(webhook_id)
+            replayed = await self._replay_all(webhook_id, actor)
         _log.info("dead letters replayed", tenant_id=tenant_id, webhook_id=webhook_id, replayed=replayed)
         return replayed
 
-    async def _replay_all(self, webhook_id: str) -> int:
+    async def _replay_all(self, webhook_id: str, actor: str) -> int:
         """One pass by rising id: what dies again meanwhile is not replayed again."""
         replayed = after_id = 0
         while found := await self._desk.dead_letters(webhook_id, after_id, MAX_REPLAY, bodies=False):
             after_id = found[-1].delivery_id
-            replayed += await self._replay_some(webhook_id, [letter.delivery_id for letter in found])
+            replayed += await self._replay_some(webhook_id, [letter.delivery_id for letter in found], actor)
         return replayed
 
-    async def _replay_some(self, webhook_id: str, delivery_ids: Sequence[int]) -> int:
+    async def _replay_some(self, webhook_id: str, delivery_ids: Sequence[int], actor: str) -> int:
         now_us = to_microseconds(self._clock.now())
-        return await self._desk.replay(webhook_id, delivery_ids, now_us, now_us + self._rules.lifetime_us)
+        return await self._desk.replay(webhook_id, delivery_ids, now_us, now_us + self._rules.lifetime_us, actor)
 
 
 def _id_of(token: str, first: int) -> int:

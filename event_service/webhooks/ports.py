@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from common.auth.grants import ANONYMOUS
 from event_service.webhooks.circuit import EndpointHealth
 from event_service.webhooks.domain import (
     Attempt,
@@ -103,9 +104,12 @@ class PurgeCounts:
 
 
 class WebhookStore(Protocol):
-    """The endpoints. Another tenant's are never seen, nor are deleted ones."""
+    """The endpoints. Another tenant's are never seen, nor are deleted ones.
 
-    async def create(self, webhook: Webhook, max_per_tenant: int) -> None:
+    What is written is in the audit log, by `actor`, when it is written, and only then.
+    """
+
+    async def create(self, webhook: Webhook, max_per_tenant: int, actor: str = ANONYMOUS) -> None:
         """Store a new webhook. Raises ResourceExhaustedError when the tenant has `max_per_tenant` already."""
         ...
 
@@ -117,7 +121,7 @@ class WebhookStore(Protocol):
         """At most `limit` webhooks of a tenant by id, behind `after_id`."""
         ...
 
-    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None) -> None:
+    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None, actor: str = ANONYMOUS) -> None:
         """Store a webhook's new settings; its revision is one above that of those it replaces.
 
         With `retry_at_us`, an enabled webhook's health starts afresh, and everything that was to be tried later is due
@@ -126,9 +130,13 @@ class WebhookStore(Protocol):
         """
         ...
 
-    async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
+    async def delete(self, tenant_id: str, webhook_id: str, now_us: int, actor: str = ANONYMOUS) -> bool:
         """Remove a webhook: nothing more is leased for it. Whether there was one. Its deliveries, attempts and dead
         letters go with the next purges."""
+        ...
+
+    async def note_test(self, webhook: Webhook, now_us: int, actor: str = ANONYMOUS) -> None:
+        """Write into the audit log that somebody has a test message posted."""
         ...
 
 
@@ -200,9 +208,16 @@ class DeliveryDesk(Protocol):
         """At most `limit` dead letters by id, with ids above `after_id`, with their bodies or without."""
         ...
 
-    async def replay(self, webhook_id: str, delivery_ids: Collection[int], now_us: int, expires_at_us: int) -> int:
+    async def replay(
+        self,
+        webhook_id: str,
+        delivery_ids: Collection[int],
+        now_us: int,
+        expires_at_us: int,
+        actor: str = ANONYMOUS,
+    ) -> int:
         """Queue dead letters again, with all their attempts; how many there were. Each one's place is again before
-        the younger deliveries of its call."""
+        the younger deliveries of its call. Those that there were are named in the audit log, in one entry."""
         ...
 
     async def health(self, webhook_id: str) -> EndpointHealth:

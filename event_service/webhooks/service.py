@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from common.auth.grants import ANONYMOUS
 from common.clock import Clock, to_microseconds
 from common.errors import AbortedError, InvalidArgumentError, NotFoundError
 from common.logs import get_logger
@@ -52,7 +53,7 @@ class Page:
 
 
 class WebhookService:
-    """The endpoints of the enterprises."""
+    """The endpoints of the enterprises. `actor` is who wants it, for the audit log."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class WebhookService:
         self._rules = rules
         self._clock = clock
 
-    async def create(self, wanted: Webhook) -> tuple[Webhook, str]:
+    async def create(self, wanted: Webhook, actor: str = ANONYMOUS) -> tuple[Webhook, str]:
         """Add an endpoint; it and its secret. Raises InvalidArgumentError naming the field, ResourceExhaustedError."""
         _check_identifier("webhook.tenant_id", wanted.tenant_id)
         self._rules.urls.checked(wanted.url, "webhook.url")
@@ -86,7 +87,7 @@ class WebhookService:
             updated_at_us=now_us,
             revision=1,
         )
-        await self._store.create(webhook, self._rules.max_per_tenant)
+        await self._store.create(webhook, self._rules.max_per_tenant, actor)
         self._changed()
         _log.info("webhook created", tenant_id=webhook.tenant_id, webhook_id=webhook_id)
         return webhook, secret_text(key)
@@ -109,7 +110,9 @@ class WebhookService:
         found = await self._store.list_page(tenant_id, page.token, size + 1)
         return found[:size], found[size - 1].webhook_id if len(found) > size else ""
 
-    async def update(self, wanted: Webhook, paths: Collection[str], expected_revision: int) -> Webhook:
+    async def update(
+        self, wanted: Webhook, paths: Collection[str], expected_revision: int, actor: str = ANONYMOUS
+    ) -> Webhook:
         """Change the settings at `paths`. A new URL, and enabling, let everything that failed be tried again at once.
 
         Raises InvalidArgumentError, NotFoundError, AbortedError where the expected revision is not the current one.
@@ -130,7 +133,7 @@ class WebhookService:
                 changed.state is WebhookState.ENABLED and current.state is not WebhookState.ENABLED
             )
             try:
-                await self._store.update(changed, retry_at_us=now_us if is_fresh_start else None)
+                await self._store.update(changed, retry_at_us=now_us if is_fresh_start else None, actor=actor)
             except AbortedError:
                 continue
             self._changed()
@@ -144,14 +147,16 @@ class WebhookService:
             return changed
         raise AbortedError("somebody else changed the webhook at the same time")
 
-    async def delete(self, tenant_id: str, webhook_id: str) -> None:
+    async def delete(self, tenant_id: str, webhook_id: str, actor: str = ANONYMOUS) -> None:
         """Remove an endpoint and all that belongs to it. Raises NotFoundError."""
         webhook = await self.get(tenant_id, webhook_id)
-        if not await self._store.delete(tenant_id, webhook_id, self._now_us()):
+        if not await self._store.delete(tenant_id, webhook_id, self._now_us(), actor):
             raise NotFoundError("the enterprise has no such webhook", reason="WEBHOOK_NOT_FOUND")
         _log.info("webhook deleted", tenant_id=webhook.tenant_id, webhook_id=webhook_id)
 
-    async def rotate_secret(self, tenant_id: str, webhook_id: str, keep_previous_seconds: int) -> tuple[Webhook, str]:
+    async def rotate_secret(
+        self, tenant_id: str, webhook_id: str, keep_previous_seconds: int, actor: str = ANONYMOUS
+    ) -> tuple[Webhook, str]:
         """Give an endpoint a new secret; it, and the secret. The previous ones sign on for a while.
 
         Of more than MAX_SECRETS the oldest end at once. Raises NotFoundError, InvalidArgumentError, AbortedError.
@@ -171,9 +176,15 @@ class WebhookService:
         fresh = SealedSecret(self._sealer.seal(webhook_id, key), now_us)
         signing = (fresh, *(secret for secret in previous if secret.signs_at(now_us)))
         changed = replace(current, secrets=signing[:MAX_SECRETS], revision=current.revision + 1, updated_at_us=now_us)
-        await self._store.update(changed)
+        await self._store.update(changed, actor=actor)
         _log.info("webhook's secret rotated", tenant_id=tenant_id, webhook_id=webhook_id)
         return changed, secret_text(key)
+
+    async def to_test(self, tenant_id: str, webhook_id: str, actor: str = ANONYMOUS) -> Webhook:
+        """The endpoint to post a test message to, after it is written down who does. Raises NotFoundError."""
+        webhook = await self.get(tenant_id, webhook_id)
+        await self._store.note_test(webhook, self._now_us(), actor)
+        return webhook
 
     def _now_us(self) -> int:
         return to_microseconds(self._clock.now())

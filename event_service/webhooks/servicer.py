@@ -6,6 +6,7 @@ from axbridge.events.v1 import webhook_pb2, webhook_service_pb2
 from axbridge.events.v1.webhook_service_pb2_grpc import WebhookServiceServicer
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from common.auth.grants import current_caller
 from event_service.webhooks import convert
 from event_service.webhooks.delivery_service import DeliveryService
 from event_service.webhooks.service import Page, WebhookService, is_changeable
@@ -23,7 +24,7 @@ class WebhookServicer(WebhookServiceServicer):
     async def CreateWebhook(
         self, request: webhook_service_pb2.CreateWebhookRequest, context: Any
     ) -> webhook_service_pb2.CreateWebhookResponse:
-        webhook, secret = await self._webhooks.create(convert.webhook_from_message(request.webhook))
+        webhook, secret = await self._webhooks.create(convert.webhook_from_message(request.webhook), current_caller())
         return webhook_service_pb2.CreateWebhookResponse(webhook=convert.webhook_to_message(webhook), secret=secret)
 
     async def GetWebhook(
@@ -49,20 +50,22 @@ class WebhookServicer(WebhookServiceServicer):
     ) -> webhook_service_pb2.UpdateWebhookResponse:
         wanted = convert.webhook_from_message(_masked(request.webhook, request.update_mask))
         paths = list(request.update_mask.paths)
-        webhook = await self._webhooks.update(wanted, paths, request.expected_revision)
+        webhook = await self._webhooks.update(wanted, paths, request.expected_revision, current_caller())
         return webhook_service_pb2.UpdateWebhookResponse(webhook=convert.webhook_to_message(webhook))
 
     async def DeleteWebhook(
         self, request: webhook_service_pb2.DeleteWebhookRequest, context: Any
     ) -> webhook_service_pb2.DeleteWebhookResponse:
-        await self._webhooks.delete(request.tenant_id, request.webhook_id)
+        await self._webhooks.delete(request.tenant_id, request.webhook_id, current_caller())
         return webhook_service_pb2.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
         self, request: webhook_service_pb2.RotateWebhookSecretRequest, context: Any
     ) -> webhook_service_pb2.RotateWebhookSecretResponse:
         keep_seconds = convert.keep_previous_seconds(request)
-        webhook, secret = await self._webhooks.rotate_secret(request.tenant_id, request.webhook_id, keep_seconds)
+        webhook, secret = await self._webhooks.rotate_secret(
+            request.tenant_id, request.webhook_id, keep_seconds, current_caller()
+        )
         return webhook_service_pb2.RotateWebhookSecretResponse(
             webhook=convert.webhook_to_message(webhook), secret=secret
         )
@@ -70,7 +73,7 @@ class WebhookServicer(WebhookServiceServicer):
     async def SendTestDelivery(
         self, request: webhook_service_pb2.SendTestDeliveryRequest, context: Any
     ) -> webhook_service_pb2.SendTestDeliveryResponse:
-        attempt = await self._deliveries.test(request.tenant_id, request.webhook_id)
+        attempt = await self._deliveries.test(request.tenant_id, request.webhook_id, current_caller())
         return webhook_service_pb2.SendTestDeliveryResponse(attempt=convert.attempt_to_message(attempt))
 
     async def ListWebhookAttempts(
@@ -99,7 +102,11 @@ class WebhookServicer(WebhookServiceServicer):
         self, request: webhook_service_pb2.ReplayDeadLettersRequest, context: Any
     ) -> webhook_service_pb2.ReplayDeadLettersResponse:
         replayed = await self._deliveries.replay(
-            request.tenant_id, request.webhook_id, list(request.delivery_ids), everything=request.all
+            request.tenant_id,
+            request.webhook_id,
+            list(request.delivery_ids),
+            everything=request.all,
+            actor=current_caller(),
         )
         return webhook_service_pb2.ReplayDeadLettersResponse(replayed=replayed)
 

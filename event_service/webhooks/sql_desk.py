@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.auth.grants import ANONYMOUS
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
+from event_service.webhooks import audit_records
 from event_service.webhooks.circuit import EndpointHealth
 from event_service.webhooks.domain import Attempt, DeadLetter
 from event_service.webhooks.ports import DeliveryCounts
@@ -22,7 +25,13 @@ from event_service.webhooks.sql_rows import (
     dead_letter_of,
     health_of,
 )
-from event_service.webhooks.sql_schema import webhook_attempts, webhook_cursors, webhook_deliveries, webhook_health
+from event_service.webhooks.sql_schema import (
+    webhook_attempts,
+    webhook_cursors,
+    webhook_deliveries,
+    webhook_health,
+    webhooks,
+)
 
 _d = webhook_deliveries.c
 _UPDATE_DELIVERY = update(webhook_deliveries).where(_d.delivery_id == bindparam("at_delivery"))
@@ -64,7 +73,14 @@ class SqlDeliveryDesk:
 
         return await self._database.read(work)
 
-    async def replay(self, webhook_id: str, delivery_ids: Collection[int], now_us: int, expires_at_us: int) -> int:
+    async def replay(
+        self,
+        webhook_id: str,
+        delivery_ids: Collection[int],
+        now_us: int,
+        expires_at_us: int,
+        actor: str = ANONYMOUS,
+    ) -> int:
         wanted = (_d.webhook_id == webhook_id) & (_d.state == DEAD) & _d.delivery_id.in_(sorted(set(delivery_ids)))
         dead = (
             select(_d.delivery_id, _d.webhook_id, _d.call_key, _d.partition_id)
@@ -95,6 +111,10 @@ class SqlDeliveryDesk:
                 revived.append(_revived(row.delivery_id, lane in busy, now_us, expires_at_us))
                 busy.add(lane)
             await connection.execute(_UPDATE_DELIVERY, revived)
+            tenant_id = await connection.scalar(select(webhooks.c.tenant_id).where(webhooks.c.webhook_id == webhook_id))
+            record = audit_records.replayed(webhook_id, [row.delivery_id for row in rows])
+            # Of a webhook that is purged just now nothing is sent again.
+            await write_audit(connection, [record.entry(tenant_id, now_us, actor)] if tenant_id is not None else [])
             return len(revived)
 
         return await self._database.write(work) if delivery_ids else 0

@@ -1,12 +1,16 @@
 """Leasing and settling deliveries in SQL."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, ScalarSelect, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from event_service.privacy.audit import SERVICE_ACTOR
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
+from event_service.webhooks import audit_records
 from event_service.webhooks.circuit import CircuitRules, EndpointHealth
 from event_service.webhooks.domain import LeasedDelivery, Settlement, Verdict, Webhook, WebhookState
 from event_service.webhooks.ports import LeasedBatch, LeaseRequest
@@ -20,6 +24,7 @@ from event_service.webhooks.sql_rows import (
     health_of,
     health_row,
     webhook_of,
+    webhook_row,
 )
 from event_service.webhooks.sql_schema import webhook_attempts, webhook_deliveries, webhook_health, webhooks
 
@@ -254,14 +259,17 @@ async def _disable_gone(connection: AsyncConnection, settled: Sequence[Settlemen
     if not gone:
         return
     live = or_(webhooks.c.state == WebhookState.ENABLED.value, webhooks.c.state == WebhookState.PAUSED.value)
-    statement = (
-        update(webhooks)
-        .where(webhooks.c.webhook_id.in_(gone), live)
-        .values(
-            state=WebhookState.DISABLED.value,
+    query = select(webhooks).where(webhooks.c.webhook_id.in_(gone), live).order_by(webhooks.c.webhook_id)
+    entries = []
+    for before in [webhook_of(row) for row in await connection.execute(query.with_for_update())]:
+        disabled = replace(
+            before,
+            state=WebhookState.DISABLED,
             state_reason=GONE_REASON,
-            revision=webhooks.c.revision + 1,
+            revision=before.revision + 1,
             updated_at_us=now_us,
         )
-    )
-    await connection.execute(statement)
+        mine = webhooks.c.webhook_id == before.webhook_id
+        await connection.execute(update(webhooks).where(mine).values(webhook_row(disabled)))
+        entries.append(audit_records.changed(before, disabled).entry(before.tenant_id, now_us, SERVICE_ACTOR))
+    await write_audit(connection, entries)

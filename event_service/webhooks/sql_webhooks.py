@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.auth.grants import ANONYMOUS
 from common.errors import AbortedError, ResourceExhaustedError
+from event_service.privacy.sql_audit import write_audit
 from event_service.sql_database import EventDatabase
+from event_service.webhooks import audit_records
 from event_service.webhooks.circuit import EndpointHealth
 from event_service.webhooks.domain import Webhook, WebhookState
 from event_service.webhooks.sql_rows import DELETED, PENDING, health_row, webhook_of, webhook_row
@@ -24,7 +27,7 @@ class SqlWebhookStore:
     def __init__(self, database: EventDatabase) -> None:
         self._database = database
 
-    async def create(self, webhook: Webhook, max_per_tenant: int) -> None:
+    async def create(self, webhook: Webhook, max_per_tenant: int, actor: str = ANONYMOUS) -> None:
         async def work(connection: AsyncConnection) -> None:
             if not self._database.is_sqlite:
                 lock = func.pg_advisory_xact_lock(_CREATION_LOCK, func.hashtext(webhook.tenant_id))
@@ -37,16 +40,14 @@ class SqlWebhookStore:
             await connection.execute(insert(webhooks).values(webhook_row(webhook)))
             fresh = {"webhook_id": webhook.webhook_id, **health_row(EndpointHealth())}
             await connection.execute(insert(webhook_health).values(fresh))
+            record = audit_records.created(webhook)
+            await write_audit(connection, [record.entry(webhook.tenant_id, webhook.created_at_us, actor)])
 
         await self._database.write(work)
 
     async def get(self, tenant_id: str, webhook_id: str) -> Webhook | None:
         async def work(connection: AsyncConnection) -> Webhook | None:
-            query = select(webhooks).where(
-                webhooks.c.webhook_id == webhook_id, webhooks.c.tenant_id == tenant_id, webhooks.c.state != DELETED
-            )
-            row = (await connection.execute(query)).first()
-            return None if row is None else webhook_of(row)
+            return await _find(connection, tenant_id, webhook_id)
 
         return await self._database.read(work)
 
@@ -62,17 +63,15 @@ class SqlWebhookStore:
 
         return await self._database.read(work)
 
-    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None) -> None:
+    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None, actor: str = ANONYMOUS) -> None:
         async def work(connection: AsyncConnection) -> None:
-            statement = update(webhooks).where(
-                webhooks.c.webhook_id == webhook.webhook_id,
-                webhooks.c.tenant_id == webhook.tenant_id,
-                webhooks.c.revision == webhook.revision - 1,
-                webhooks.c.state != DELETED,
-            )
-            changed = await connection.execute(statement.values(webhook_row(webhook)))
-            if changed.rowcount != 1:
+            before = await _find(connection, webhook.tenant_id, webhook.webhook_id, lock=True)
+            if before is None or before.revision != webhook.revision - 1:
                 raise AbortedError("somebody else changed the webhook at the same time")
+            mine = webhooks.c.webhook_id == webhook.webhook_id
+            await connection.execute(update(webhooks).where(mine).values(webhook_row(webhook)))
+            record = audit_records.changed(before, webhook)
+            await write_audit(connection, [record.entry(webhook.tenant_id, webhook.updated_at_us, actor)])
             if is_fresh_start:
                 await _forget_failures(connection, webhook.webhook_id)
 
@@ -96,19 +95,38 @@ class SqlWebhookStore:
         while await self._database.write(work) == _RETRIED_AT_ONCE:
             pass
 
-    async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
+    async def delete(self, tenant_id: str, webhook_id: str, now_us: int, actor: str = ANONYMOUS) -> bool:
         async def work(connection: AsyncConnection) -> bool:
+            before = await _find(connection, tenant_id, webhook_id, lock=True)
+            if before is None:
+                return False
             statement = (
                 update(webhooks)
-                .where(
-                    webhooks.c.webhook_id == webhook_id, webhooks.c.tenant_id == tenant_id, webhooks.c.state != DELETED
-                )
+                .where(webhooks.c.webhook_id == webhook_id)
                 # The secrets serve nobody any more.
                 .values(state=DELETED, secrets="[]", revision=webhooks.c.revision + 1, updated_at_us=now_us)
             )
-            return (await connection.execute(statement)).rowcount == 1
+            await connection.execute(statement)
+            await write_audit(connection, [audit_records.deleted(before).entry(tenant_id, now_us, actor)])
+            return True
 
         return await self._database.write(work)
+
+    async def note_test(self, webhook: Webhook, now_us: int, actor: str = ANONYMOUS) -> None:
+        entry = audit_records.tested(webhook).entry(webhook.tenant_id, now_us, actor)
+
+        async def work(connection: AsyncConnection) -> None:
+            await write_audit(connection, [entry])
+
+        await self._database.write(work)
+
+
+async def _find(connection: AsyncConnection, tenant_id: str, webhook_id: str, *, lock: bool = False) -> Webhook | None:
+    query = select(webhooks).where(
+        webhooks.c.webhook_id == webhook_id, webhooks.c.tenant_id == tenant_id, webhooks.c.state != DELETED
+    )
+    row = (await connection.execute(query.with_for_update() if lock else query)).first()
+    return None if row is None else webhook_of(row)
 
 
 async def _forget_failures(connection: AsyncConnection, webhook_id: str) -> None:

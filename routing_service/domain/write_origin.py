@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from common.auth.grants import ANONYMOUS
 from common.errors import InvalidArgumentError
 
 MAX_REQUEST_ID_LENGTH = 128
 # For how long a request that is sent again under its name is not carried out again.
 REQUEST_RETENTION = timedelta(hours=24)
-ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)

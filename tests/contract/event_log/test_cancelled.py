@@ -45,7 +45,7 @@ async def test_a_request_that_is_cancelled_at_any_moment_leaves_no_lock_behind(d
         reader = SqlCallReader(database)
         for work in (
             lambda: quarantine.add(MESSAGES),
-            lambda: quarantine.delete(range(100)),
+            lambda: quarantine.delete(range(100), 0),
             lambda: upkeep.refold([CallName(TENANT, SID)], dry_run=False),
             lambda: reader.history(TENANT, SID),
         ):

@@ -77,8 +77,8 @@ async def test_a_batch_over_the_bound_keeps_its_newest(quarantine: Quarantine) -
 async def test_removing_makes_room_and_ids_are_not_given_again(quarantine: Quarantine) -> None:
     await quarantine.add([message(number) for number in range(10)])
     ids = [kept.message_id for kept in await quarantine.list_page("", 0, 100)]
-    assert await quarantine.delete([*ids[5:], ids[9], 999_999]) == 5
-    assert await quarantine.delete(ids[5:]) == 0
+    assert await quarantine.delete([*ids[5:], ids[9], 999_999], 0) == 5
+    assert await quarantine.delete(ids[5:], 0) == 0
     assert await quarantine.add([message(number) for number in range(10, 15)]) == 0
     kept = await quarantine.list_page("", 0, 100)
     assert [m.received_at_us for m in kept] == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
@@ -111,7 +111,7 @@ async def test_a_caller_who_does_not_wait_any_more_leaves_nothing_locked(
         return totals
 
     monkeypatch.setattr(sql_quarantine, "_lock_totals", lock_slowly)
-    deleting = asyncio.create_task(quarantine.delete([1]))
+    deleting = asyncio.create_task(quarantine.delete([1], 0))
     await inside.wait()
     for _ in range(5):
         await asyncio.sleep(0)

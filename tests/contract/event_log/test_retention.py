@@ -139,7 +139,7 @@ async def test_a_subscription_that_nobody_reads_keeps_its_own_tenants_calls_only
     quick = Subscription("quick", TENANT, "quick", SubscriptionFilter(), START_US)
     await store.subscriptions.create(quick, StartPosition(), 10)
     assert await store.retention.drop_old() == 0
-    await store.subscriptions.delete(TENANT, "slow")
+    await store.subscriptions.delete(TENANT, "slow", 0)
     store.clock.now_us += DAY_US
     assert await store.retention.drop_old() == 8
     assert await store.counts() == (0, 0, 0, 0)

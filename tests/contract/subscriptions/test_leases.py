@@ -106,7 +106,7 @@ async def test_consumers_that_renew_at_once_never_share_a_partition(stores: Stor
 async def test_a_deleted_subscription_has_no_consumers(stores: Stores) -> None:
     await stores.subscribe()
     await stores.renew("a")
-    assert await stores.subscriptions.delete(TENANT, "s")
+    assert await stores.subscriptions.delete(TENANT, "s", stores.now_us)
     assert await stores.leases.renew(ConsumerName("id-s", "a"), Renewal((), (), stores.now_us, LEASE_US)) is None
     await stores.leases.leave(ConsumerName("id-s", "a"), (), stores.now_us)
 

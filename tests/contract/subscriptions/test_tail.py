@@ -230,8 +230,8 @@ async def test_a_name_is_taken_once_in_a_tenant(stores: Stores) -> None:
     with pytest.raises(ResourceExhaustedError):
         await stores.subscriptions.create(replace(first, subscription_id="n", name="n"), EARLIEST, 1)
     assert [each.subscription for each in await stores.subscriptions.list_page(TENANT, "", 10)] == [first]
-    assert await stores.subscriptions.delete("999", "s")
-    assert not await stores.subscriptions.delete("999", "s")
+    assert await stores.subscriptions.delete("999", "s", stores.now_us)
+    assert not await stores.subscriptions.delete("999", "s", stores.now_us)
     assert await stores.subscriptions.find(TENANT, "s") == first
 
 

@@ -164,6 +164,12 @@ def test_bugs_are_not_hidden(cli: Cli, services: FakeServices, monkeypatch: pyte
         ("--max-members", ("bindings", "update", "b1", "--max-members", "99999999999")),
         ("--if-revision", ("bindings", "delete", "b1", "--if-revision", "99999999999999999999")),
         ("--after", ("bindings", "watch", "--after", "99999999999999999999")),
+        ("--max-in-flight", ("webhooks", "add", "https://h.example/", "--max-in-flight", "99999999999")),
+        ("--max-per-second", ("webhooks", "update", "wh_1", "--max-per-second", "99999999999")),
+        ("--timeout-ms", ("webhooks", "update", "wh_1", "--timeout-ms", "-1")),
+        ("--if-revision", ("webhooks", "update", "wh_1", "--if-revision", "99999999999999999999")),
+        ("[DELIVERY_ID]...", ("webhooks", "replay", "wh_1", "99999999999999999999")),
+        ("[DELIVERY_ID]...", ("webhooks", "replay", "wh_1", "0")),
     ],
 )
 def test_a_value_that_is_none_names_its_option(

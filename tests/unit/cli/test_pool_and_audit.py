@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from axbridge.events.v1 import privacy_service_pb2
 from axbridge.routing.v1 import binding_service_pb2, number_pool_service_pb2
 
 from common.errors import AlreadyExistsError
@@ -38,3 +39,51 @@ def test_a_part_of_the_audit_log_is_said_to_be_one(cli: Cli, services: FakeServi
     assert "more than 2" in cli.ok("audit", "list", "--tenant", "1", "--limit", "2")
     services.answers["ListAuditEntries"] = binding_service_pb2.ListAuditEntriesResponse(entries=[entry])
     assert "more than" not in cli.ok("audit", "list", "--tenant", "1", "--limit", "2")
+
+
+def _both(request: Any) -> Any:
+    """The log of the service that is asked."""
+    if isinstance(request, binding_service_pb2.ListAuditEntriesRequest):
+        made = binding_service_pb2.AuditEntry(entry_id=7, actor="ops", action="binding.create", object_id="b1")
+        made.at.FromSeconds(200)
+        return binding_service_pb2.ListAuditEntriesResponse(entries=[made])
+    documents = {"before_json": '{"state": "enabled"}', "after_json": '{"state": "paused"}'}
+    paused = privacy_service_pb2.AuditEntry(
+        entry_id=9, actor="shop", action="webhook.update", object_id="wh_1", **documents
+    )
+    paused.at.FromSeconds(300)
+    replayed = privacy_service_pb2.AuditEntry(
+        entry_id=8, actor="shop", action="webhook.replay", object_id="wh_1", after_json='{"delivery_ids": ["5"]}'
+    )
+    replayed.at.FromSeconds(100)
+    return privacy_service_pb2.ListAuditEntriesResponse(entries=[paused, replayed])
+
+
+def test_the_event_services_log_says_what_was_done_to_what(cli: Cli, services: FakeServices) -> None:
+    services.answers["ListAuditEntries"] = _both
+    shown = cli.ok("audit", "events", "--tenant", "1", "--object", "wh_1")
+    assert services.requests[-1].object_id == "wh_1"  # type: ignore[attr-defined]
+    assert "wh_1" in shown and "state: enabled → paused" in shown and "delivery_ids: ['5']" in shown
+    assert cli.json("audit", "events", "--tenant", "1")[0]["object_id"] == "wh_1"
+
+
+def test_both_services_logs_are_shown_as_one(cli: Cli, services: FakeServices) -> None:
+    services.answers["ListAuditEntries"] = _both
+    entries = cli.json("audit", "all", "--tenant", "1")
+    assert [(each["service"], each["entry_id"]) for each in entries] == [
+        ("events", "9"),
+        ("routing", "7"),
+        ("events", "8"),
+    ]
+    shown = cli.ok("audit", "all", "--tenant", "1", "--limit", "2")
+    assert "binding.create" in shown and "webhook.update" in shown and "webhook.replay" not in shown
+    assert "more than 2" in shown
+    services.answers["ListAuditEntries"] = lambda request: type(_both(request))()
+    assert "nothing" in cli.ok("audit", "all", "--tenant", "1")
+
+
+def test_an_entry_whose_whole_numbers_are_masked_is_listed_all_the_same(cli: Cli, services: FakeServices) -> None:
+    documents = {"before_json": '{"max_bindings": 10*****00}', "after_json": '{"max_bindings": 5}'}
+    entry = binding_service_pb2.AuditEntry(entry_id=7, action="tenant.update", **documents)
+    services.answers["ListAuditEntries"] = binding_service_pb2.ListAuditEntriesResponse(entries=[entry])
+    assert "tenant.update" in cli.ok("audit", "list", "--tenant", "1")

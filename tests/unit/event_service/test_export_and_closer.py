@@ -92,7 +92,7 @@ class FakeUpkeep:
         self.open = [name for name in self.open if name not in names]
         return len(names)
 
-    async def refold(self, names: Sequence[CallName], *, dry_run: bool) -> Sequence[CallName]:
+    async def refold(self, names: Sequence[CallName], *, dry_run: bool, actor: str = "") -> Sequence[CallName]:
         raise NotImplementedError
 
     async def unrecorded(self, tenant_id: str, after_key: bytes, limit: int) -> LogSlice:

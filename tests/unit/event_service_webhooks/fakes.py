@@ -114,8 +114,9 @@ class MemoryWebhooks:
         self.stored: dict[str, Webhook] = {}
         self.retried_at_us: int | None = None
         self.race: Webhook | None = None
+        self.tested: list[tuple[str, str]] = []
 
-    async def create(self, webhook: Webhook, max_per_tenant: int) -> None:
+    async def create(self, webhook: Webhook, max_per_tenant: int, actor: str = "") -> None:
         if sum(each.tenant_id == webhook.tenant_id for each in self.stored.values()) >= max_per_tenant:
             raise ResourceExhaustedError("too many")
         self.stored[webhook.webhook_id] = webhook
@@ -128,7 +129,7 @@ class MemoryWebhooks:
         mine = [self.stored[name] for name in sorted(self.stored) if self.stored[name].tenant_id == tenant_id]
         return [each for each in mine if each.webhook_id > after_id][:limit]
 
-    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None) -> None:
+    async def update(self, webhook: Webhook, *, retry_at_us: int | None = None, actor: str = "") -> None:
         if self.race is not None:
             self.stored[self.race.webhook_id], self.race = self.race, None
         if self.stored[webhook.webhook_id].revision != webhook.revision - 1:
@@ -136,8 +137,11 @@ class MemoryWebhooks:
         self.stored[webhook.webhook_id] = webhook
         self.retried_at_us = retry_at_us
 
-    async def delete(self, tenant_id: str, webhook_id: str, now_us: int) -> bool:
+    async def delete(self, tenant_id: str, webhook_id: str, now_us: int, actor: str = "") -> bool:
         return self.stored.pop(webhook_id, None) is not None
+
+    async def note_test(self, webhook: Webhook, now_us: int, actor: str = "") -> None:
+        self.tested.append((webhook.webhook_id, actor))
 
 
 class MemoryDesk:
@@ -156,7 +160,9 @@ class MemoryDesk:
         found = [self.letters[key] for key in sorted(self.letters) if key > after_id][:limit]
         return found if bodies else [replace(letter, body=b"") for letter in found]
 
-    async def replay(self, webhook_id: str, delivery_ids: Collection[int], now_us: int, expires_at_us: int) -> int:
+    async def replay(
+        self, webhook_id: str, delivery_ids: Collection[int], now_us: int, expires_at_us: int, actor: str = ""
+    ) -> int:
         self.replayed.append((list(delivery_ids), expires_at_us - now_us))
         return sum(self.letters.pop(each, None) is not None for each in delivery_ids)
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(axbridge/events/v1/privacy_service.proto\x12\x12\x61xbridge.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n\x17ListAuditEntriesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListAuditEntriesResponse\x12/\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1e.axbridge.events.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\nAuditEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x12\n\nafter_json\x18\x05 \x01(\t2\x7f\n\x0ePrivacyService\x12m\n\x10ListAuditEntries\x12+.axbridge.events.v1.ListAuditEntriesRequest\x1a,.axbridge.events.v1.ListAuditEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(axbridge/events/v1/privacy_service.proto\x12\x12\x61xbridge.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n\x17ListAuditEntriesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tobject_id\x18\x04 \x01(\t\"d\n\x18ListAuditEntriesResponse\x12/\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1e.axbridge.events.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa1\x01\n\nAuditEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x12\n\nafter_json\x18\x05 \x01(\t\x12\x11\n\tobject_id\x18\x06 \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\x07 \x01(\t2\x7f\n\x0ePrivacyService\x12m\n\x10ListAuditEntries\x12+.axbridge.events.v1.ListAuditEntriesRequest\x1a,.axbridge.events.v1.ListAuditEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axbridge.events.v1.privacy_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=97
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=180
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=182
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=282
-  _globals['_AUDITENTRY']._serialized_start=284
-  _globals['_AUDITENTRY']._serialized_end=405
-  _globals['_PRIVACYSERVICE']._serialized_start=407
-  _globals['_PRIVACYSERVICE']._serialized_end=534
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=199
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=201
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=301
+  _globals['_AUDITENTRY']._serialized_start=304
+  _globals['_AUDITENTRY']._serialized_end=465
+  _globals['_PRIVACYSERVICE']._serialized_start=467
+  _globals['_PRIVACYSERVICE']._serialized_end=594
 # @@protoc_insertion_point(module_scope)

@@ -47,7 +47,7 @@ class PrivacyServiceServicer:
     """
 
     def ListAuditEntries(self, request, context):
-        """ListAuditEntries returns who saw whole numbers, newest first, in pages.
+        """ListAuditEntries returns who changed what and who saw whole numbers, newest first, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

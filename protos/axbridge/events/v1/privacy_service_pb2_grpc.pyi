@@ -34,7 +34,7 @@ class PrivacyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PrivacyServiceAsyncStub: ...
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.ListAuditEntriesRequest, _privacy_service_pb2.ListAuditEntriesResponse]
-    """ListAuditEntries returns who saw whole numbers, newest first, in pages."""
+    """ListAuditEntries returns who changed what and who saw whole numbers, newest first, in pages."""
 
 @_typing.type_check_only
 class PrivacyServiceAsyncStub(PrivacyServiceStub):
@@ -42,7 +42,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.ListAuditEntriesRequest, _privacy_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """ListAuditEntries returns who saw whole numbers, newest first, in pages."""
+    """ListAuditEntries returns who changed what and who saw whole numbers, newest first, in pages."""
 
 class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the event service does for those whose numbers it keeps."""
@@ -53,6 +53,6 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_privacy_service_pb2.ListAuditEntriesResponse]]:
-        """ListAuditEntries returns who saw whole numbers, newest first, in pages."""
+        """ListAuditEntries returns who changed what and who saw whole numbers, newest first, in pages."""
 
 def add_PrivacyServiceServicer_to_server(servicer: PrivacyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
