@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import SystemClock
-from common.sql import open_engine
+from common.sql import begin_write, open_engine
 from event_service.migrate import migrate
 from event_service.ports import CallReader, EventLog, Quarantine
 from event_service.sql_calls import SqlCallReader
@@ -16,6 +18,7 @@ from event_service.sql_database import EventDatabase
 from event_service.sql_engine import open_event_engine
 from event_service.sql_log import SqlEventLog, create_partitions
 from event_service.sql_quarantine import QuarantineBounds, SqlQuarantine
+from event_service.webhooks.sql_schema import webhook_cursors
 from tests.contract.event_log.memory_store import MemoryStore
 from tests.support.postgres import PostgresServer
 
@@ -44,6 +47,19 @@ async def _database_url(name: str, request: pytest.FixtureRequest, directory: Pa
         return f"sqlite+aiosqlite:///{directory / 'events.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return await server.create_database()
+
+
+async def log_that_webhooks_have_read(engine: AsyncEngine) -> int:
+    """A new log in an empty database of which webhooks have everything, also what is still to come; its partitions."""
+    await migrate(engine)
+    partitions = await create_partitions(engine, PARTITIONS)
+    async with begin_write(engine) as connection:
+        rows = [
+            {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
+            for n in range(partitions)
+        ]
+        await connection.execute(insert(webhook_cursors), rows)
+    return partitions
 
 
 @asynccontextmanager

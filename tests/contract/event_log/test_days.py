@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy import event as event_module
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,15 +18,15 @@ from event_service.retention import DAY_US, SWEPT_AT_ONCE, Retention
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
 from event_service.sql_days import DAYS_AHEAD, OVERDUE_DAYS, SqlLogDays
-from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_log import SqlEventLog
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import calls, events
 from event_service.sql_upkeep import SqlCallUpkeep
 from event_service.webhooks.sql_schema import webhook_cursors
+from tests.contract.event_log.conftest import PARTITIONS, log_that_webhooks_have_read
 from tests.support.postgres import PostgresServer
 from tests.unit.event_service.builders import TENANT, decision, event
 
-PARTITIONS = 4
 KEEP_DAYS = 10
 
 
@@ -86,15 +86,7 @@ async def engine(postgres: PostgresServer) -> AsyncIterator[AsyncEngine]:
 
 
 async def open_store(engine: AsyncEngine) -> Store:
-    await migrate(engine)
-    partitions = await create_partitions(engine, PARTITIONS)
-    async with begin_write(engine) as connection:
-        rows = [
-            {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
-            for n in range(partitions)
-        ]
-        await connection.execute(insert(webhook_cursors), rows)
-    return Store(engine, partitions)
+    return Store(engine, await log_that_webhooks_have_read(engine))
 
 
 async def test_days_are_made_ahead_of_time_by_one_of_all_who_want_to(engine: AsyncEngine) -> None:

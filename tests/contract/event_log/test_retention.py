@@ -5,28 +5,27 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.clock import from_microseconds
 from common.sql import begin_write, open_engine
-from event_service.migrate import migrate
 from event_service.retention import DAY_US, Retention
 from event_service.sql_calls import SqlCallReader
 from event_service.sql_database import EventDatabase
 from event_service.sql_days import SqlLogDays
 from event_service.sql_heads import lock_heads, write_heads
-from event_service.sql_log import SqlEventLog, create_partitions
+from event_service.sql_log import SqlEventLog
 from event_service.sql_retention import SqlRetention
 from event_service.sql_schema import call_changes, calls, decisions, events
 from event_service.subscriptions.domain import StartPosition, Subscription, SubscriptionFilter
 from event_service.subscriptions.sql_schema import tenant_cursors
 from event_service.subscriptions.sql_subscriptions import SqlSubscriptionStore
 from event_service.webhooks.sql_schema import webhook_cursors
+from tests.contract.event_log.conftest import PARTITIONS, log_that_webhooks_have_read
 from tests.support.postgres import PostgresServer
 from tests.unit.event_service.builders import START_US, TENANT, decision, event
 
-PARTITIONS = 4
 KEEP_DAYS = 10
 
 
@@ -72,15 +71,7 @@ class Store:
 
 async def filled(engine: AsyncEngine) -> Store:
     """A store whose webhooks have everything."""
-    await migrate(engine)
-    partitions = await create_partitions(engine, PARTITIONS)
-    async with begin_write(engine) as connection:
-        rows = [
-            {"partition_id": n, "log_offset": 10_000, "change_offset": 10_000, "owner": "", "leased_until_us": 0}
-            for n in range(partitions)
-        ]
-        await connection.execute(insert(webhook_cursors), rows)
-    return Store(engine, partitions)
+    return Store(engine, await log_that_webhooks_have_read(engine))
 
 
 @pytest.fixture
